@@ -1,0 +1,1 @@
+//! Requests, responses and error codes of the control API; no I/O.

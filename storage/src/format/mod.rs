@@ -1,0 +1,12 @@
+//! Ids, places, fixed layouts and checksums: encode and decode, nothing else.
+//!
+//! Every structure on disk is little-endian and written by hand; the module that owns a structure
+//! keeps its layout in a `codec.rs` of its own, built on [`Encoder`] and [`Decoder`].
+
+mod checksum;
+mod codec;
+mod ids;
+
+pub use checksum::{BlockHash, Checksum};
+pub use codec::{DecodeError, Decoder, Encoder};
+pub use ids::{Birth, DatasetId, InodeNumber, PoolId, SegmentId, SlotId, SnapshotId, Timestamp};

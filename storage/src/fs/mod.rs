@@ -1,0 +1,5 @@
+//! A POSIX tree in a dataset: inodes, directories, files.
+
+mod interface;
+
+pub use interface::*;

@@ -1,0 +1,15 @@
+//! The engine of cow: a copy-on-write store of datasets, snapshots and clones.
+//!
+//! The modules are floors, ground floor first; a paragraph of `mod` lines is one floor. A module
+//! uses floors below its own, never a neighbour and never one above (`tests/architecture.rs`).
+
+pub mod error;
+
+pub mod format;
+pub mod media;
+
+pub mod catalog;
+
+pub mod fs;
+
+pub mod pool;
