@@ -5,10 +5,14 @@
 
 pub mod error;
 
+pub mod executor;
 pub mod format;
 pub mod media;
 
+pub mod tree;
+
 pub mod catalog;
+pub mod content;
 
 pub mod fs;
 

@@ -92,8 +92,6 @@ pub struct DatasetInfo {
     pub created: Timestamp,
     /// Logical bytes that its head has allocated, as of the last commit.
     pub referenced: u64,
-    /// What destroying its head alone would free, in stored bytes, as of the last commit.
-    pub exclusive: u64,
     /// Set while it is destroyed but can be undeleted: when that happened.
     pub destroyed: Option<Timestamp>,
 }
@@ -117,8 +115,6 @@ pub struct SnapshotInfo {
     pub parent: Option<SnapshotId>,
     /// Logical bytes that it holds.
     pub referenced: u64,
-    /// What destroying it alone would free, in stored bytes, as of the last commit.
-    pub exclusive: u64,
     /// Names of holds that keep it from being destroyed.
     pub holds: Vec<String>,
     /// Whether the pool made it (before a rewind), rather than a user.

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use crate::catalog::{DatasetInfo, Properties, PropertyChange, SnapshotInfo};
 use crate::error::Result;
+use crate::executor::Executor;
 use crate::format::{PoolId, Timestamp};
 use crate::fs::FileSystem;
 use crate::media::Media;
@@ -26,7 +27,13 @@ impl Pool {
         todo!()
     }
     /// Opens a pool, recovering what was promised. `boot` is random: the seed of the write verifier.
-    pub fn open(media: Arc<dyn Media>, budgets: Budgets, boot: u64, now: Timestamp) -> Result<Self> {
+    pub fn open(
+        media: Arc<dyn Media>,
+        executor: Arc<dyn Executor>,
+        budgets: Budgets,
+        boot: u64,
+        now: Timestamp,
+    ) -> Result<Self> {
         todo!()
     }
     /// Commits and refuses all further calls.
