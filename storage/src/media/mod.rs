@@ -4,9 +4,20 @@
 //! length of that file) or [`Media::sync_directory`] (creation, rename and unlink) returned.
 //! Two implementations: a directory of a host file system, and a simulator that breaks on cue.
 
+mod buffer;
+mod direct;
+mod directory;
+mod sim;
+#[cfg(test)]
+mod tests;
+
 use std::sync::Arc;
 
-use crate::error::Result;
+use crate::error::{Error, ErrorKind, Result};
+
+pub use buffer::{ALIGNMENT, Buffer, BufferPool, is_aligned};
+pub use directory::Directory;
+pub use sim::{Choices, Simulator};
 
 /// A set of files.
 pub trait Media: Send + Sync {
@@ -53,4 +64,13 @@ pub struct MediaSpace {
     pub total: u64,
     /// What is free now.
     pub free: u64,
+}
+
+/// Refuses names that are not one flat file name of at most 255 bytes.
+fn check_name(name: &str) -> Result<()> {
+    let flat = !name.is_empty() && name != "." && name != ".." && !name.contains(['/', '\0']);
+    if !flat || name.len() > 255 {
+        return Err(Error::new(ErrorKind::Invalid, format!("{name:?} cannot be the name of a pool file")));
+    }
+    Ok(())
 }
