@@ -5,9 +5,12 @@
 
 pub mod error;
 
+pub mod cache;
 pub mod executor;
 pub mod format;
 pub mod media;
+
+pub mod superblock;
 
 pub mod tree;
 

@@ -5,6 +5,8 @@
 
 mod checksum;
 mod codec;
+#[cfg(test)]
+pub(crate) mod example;
 mod ids;
 
 pub use checksum::{BlockHash, Checksum};

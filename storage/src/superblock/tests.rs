@@ -1,0 +1,130 @@
+use super::*;
+use crate::format::Checksum;
+use crate::format::example::documented;
+use crate::media::{Choices, Simulator};
+
+fn superblock(commit: u64) -> Superblock {
+    Superblock { pool: PoolId(*b"0123456789abcdef"), commit, payload: vec![commit as u8; 1 + commit as usize * 100] }
+}
+
+#[test]
+fn a_cut_or_torn_publish_leaves_the_old_or_the_new_one() {
+    let media = Simulator::new();
+    let file = Superblock::create(&media, &superblock(6)).unwrap();
+    superblock(7).publish(&*file).unwrap();
+    for commit in [8, 9] {
+        let (old, new) = (superblock(commit - 1), superblock(commit));
+        for operations in 0.. {
+            let media = media.duplicate().with_fuse(operations);
+            let promised = new.publish(&*Superblock::open(&media).unwrap());
+            for torn_at in 0..=SLOT_LEN {
+                let found = Superblock::current(&media.tear(|_| torn_at)).unwrap();
+                assert!(found == new || (found == old && promised.is_err()), "{operations} {torn_at}");
+            }
+            if promised.is_ok() {
+                assert_eq!(operations, 2);
+                break;
+            }
+        }
+        new.publish(&*file).unwrap();
+    }
+}
+
+#[test]
+fn a_cut_create_leaves_no_file_or_a_whole_one() {
+    for operations in 0.. {
+        let media = Simulator::new().with_fuse(operations);
+        let promised = Superblock::create(&media, &superblock(1));
+        for seed in 0..20 {
+            let mut choices = Choices::new(seed);
+            let after = media.crash(&mut |limit| choices.below(limit));
+            match Superblock::current(&after) {
+                Ok(found) => assert_eq!(found, superblock(1)),
+                Err(error) => {
+                    assert!(promised.is_err() && error.kind() == ErrorKind::NotFound, "{error:?}");
+                    Superblock::create(&after, &superblock(1)).unwrap();
+                }
+            }
+        }
+        if promised.is_ok() {
+            return;
+        }
+    }
+}
+
+#[test]
+fn what_a_killed_process_left_is_durable_once_it_was_read() {
+    let media = Simulator::new();
+    Superblock::create(&media, &superblock(1)).unwrap();
+    let media = media.with_fuse(1);
+    superblock(2).publish(&*Superblock::open(&media).unwrap()).unwrap_err();
+    let reopened = media.duplicate();
+    assert_eq!(Superblock::current(&reopened).unwrap().commit, 2);
+    let reopened = reopened.with_fuse(1);
+    superblock(3).publish(&*Superblock::open(&reopened).unwrap()).unwrap_err();
+    assert_eq!(Superblock::current(&reopened.tear(|_| 100)).unwrap().commit, 2);
+}
+
+#[test]
+fn every_flipped_bit_is_damage_and_two_damaged_slots_are_corruption() {
+    let media = Simulator::new();
+    let file = Superblock::create(&media, &superblock(1)).unwrap();
+    superblock(2).publish(&*file).unwrap();
+    for offset in 0..SLOT_LEN as u64 {
+        let media = media.duplicate();
+        media.corrupt(SUPERBLOCK_NAME, offset, 1 << (offset % 8)).unwrap();
+        assert_eq!(Superblock::current(&media).unwrap().commit, 1, "{offset}");
+        media.corrupt(SUPERBLOCK_NAME, SLOT_DISTANCE + offset, 0x10).unwrap();
+        assert_eq!(Superblock::current(&media).unwrap_err().kind(), ErrorKind::Corrupt);
+    }
+    superblock(4).publish(&*file).unwrap();
+    file.write_at(&superblock(4).encode(), SLOT_DISTANCE).unwrap();
+    assert_eq!(Superblock::both(&media).unwrap(), [Some(superblock(4)), None], "one in the other's place");
+    let other = Superblock { pool: PoolId([9; 16]), ..superblock(5) };
+    other.publish(&*file).unwrap();
+    assert_eq!(Superblock::current(&media).unwrap_err().kind(), ErrorKind::Corrupt);
+    file.truncate(SLOT_DISTANCE).unwrap();
+    assert_eq!(Superblock::both(&media).unwrap(), [Some(superblock(4)), None]);
+}
+
+fn sealed(mut slot: Vec<u8>) -> [u8; SLOT_LEN] {
+    let body = SLOT_LEN - 32;
+    let checksum = Checksum::of(&slot[..body]);
+    slot[body..].copy_from_slice(&checksum.0);
+    slot.try_into().unwrap()
+}
+
+#[test]
+fn a_newer_version_is_told_apart_from_damage() {
+    let media = Simulator::new();
+    let file = Superblock::create(&media, &superblock(1)).unwrap();
+    let mut slot = superblock(2).encode();
+    slot[8] = 2;
+    file.write_at(&slot, 0).unwrap();
+    assert_eq!(Superblock::current(&media).unwrap().commit, 1, "a version without its checksum is damage");
+    file.write_at(&sealed(slot), 0).unwrap();
+    assert_eq!(Superblock::current(&media).unwrap_err().kind(), ErrorKind::UnknownVersion);
+}
+
+#[test]
+fn no_bytes_make_decoding_panic() {
+    let mut choices = Choices::new(3);
+    for _ in 0..2000 {
+        let mut slot = superblock(3).encode();
+        for _ in 0..choices.below(4) {
+            slot[choices.below(48) as usize] = choices.below(256) as u8;
+        }
+        if let Ok(found) = Superblock::decode(&sealed(slot.clone())) {
+            assert!(found.encode() == sealed(slot), "only what we write is read");
+        }
+    }
+}
+
+#[test]
+fn the_documented_example_is_what_is_stored() {
+    let example = documented("Superblock slot", SLOT_LEN);
+    let decoded = Superblock::decode(example.as_slice().try_into().unwrap()).unwrap();
+    assert_eq!(decoded.payload, b"roots");
+    assert_eq!((decoded.commit, decoded.pool), (42, PoolId(*b"0123456789abcdef")));
+    assert!(decoded.encode() == example);
+}
