@@ -10,6 +10,8 @@ pub mod executor;
 pub mod format;
 pub mod media;
 
+pub mod extent;
+pub mod segment;
 pub mod superblock;
 
 pub mod tree;

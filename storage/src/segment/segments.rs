@@ -1,0 +1,163 @@
+//! Both streams and their files.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::format::{SegmentId, SlotId};
+use crate::media::Media;
+use crate::segment::files::Files;
+use crate::segment::stream::StreamWriter;
+use crate::segment::{Exclusive, Finished, Place, SegmentOptions, SegmentsState, Stream};
+
+/// All segments of a pool. Safe to use from several threads.
+///
+/// A privileged append may use the reserve when the host is full; others fail with `NoSpace`.
+pub struct Segments {
+    files: Arc<Files>,
+    data: StreamWriter,
+    node: StreamWriter,
+}
+
+impl Segments {
+    /// Opens what is there. Nothing that exists is appended to: new segments are begun.
+    pub fn open(media: Arc<dyn Media>, options: SegmentOptions, state: Option<&SegmentsState>) -> Result<Self> {
+        let next = state.map_or(SegmentId(0), |state| state.next);
+        let files = Arc::new(Files::open(media, options, next)?);
+        let data = StreamWriter::new(Stream::Data, Arc::clone(&files));
+        let node = StreamWriter::new(Stream::Node, Arc::clone(&files));
+        Ok(Self { files, data, node })
+    }
+
+    /// Takes off what was appended to the then open segments after `state` was made durable.
+    pub fn cut_tails(&self, state: &SegmentsState) -> Result<()> {
+        for open in &state.open {
+            let file = match self.files.handle(open.segment) {
+                Err(error) if error.kind() == ErrorKind::NotFound => continue,
+                other => other?,
+            };
+            let length = u64::from(open.length);
+            let cut = file.length().and_then(|found| match found > length {
+                true => file.truncate(length).and_then(|()| file.flush()),
+                false => Ok(()),
+            });
+            cut.map_err(|error| error.during("cut the tail of a segment"))?;
+        }
+        Ok(())
+    }
+
+    /// Appends bytes; their place is known at once, and they can be read at once.
+    pub fn append(&self, stream: Stream, privileged: bool, bytes: &[u8]) -> Result<Place> {
+        let length = length_of(bytes.len())?;
+        self.writer(stream).append(privileged, length, |_, out| out.copy_from_slice(bytes))
+    }
+
+    /// Appends `length` bytes that `fill` makes, knowing the id and place that they get. No other append
+    /// to the stream happens meanwhile.
+    pub fn append_numbered(
+        &self,
+        stream: Stream,
+        privileged: bool,
+        length: usize,
+        fill: impl FnOnce(SlotId, Place, &mut [u8]),
+    ) -> Result<(SlotId, Place)> {
+        self.writer(stream).append_numbered(privileged, length_of(length)?, fill)
+    }
+
+    /// Keeps all others from appending to a stream.
+    pub fn exclusive(&self, stream: Stream, privileged: bool) -> Result<Exclusive<'_>> {
+        Exclusive::new(self.writer(stream), privileged)
+    }
+
+    /// Fills `out`, whose length is the place's, whether or not the bytes were written yet.
+    pub fn read(&self, place: Place, out: &mut [u8]) -> Result<()> {
+        assert_eq!(out.len(), place.length as usize, "the buffer is as long as the place");
+        let Some(stream) = self.files.stream_of(place.segment) else {
+            return Err(Error::new(ErrorKind::NotFound, format!("segment {:010x} has no file", place.segment.0)));
+        };
+        let missing = self.writer(stream).read_buffered(place, out);
+        if missing > 0 {
+            let file = self.files.handle(place.segment)?;
+            let read = file.read_at(&mut out[..missing], u64::from(place.offset));
+            read.map_err(|error| error.during("read from a segment"))?;
+        }
+        Ok(())
+    }
+
+    /// Makes everything appended so far durable. After an error all later appends and flushes fail.
+    pub fn flush(&self) -> Result<()> {
+        self.data.flush()?;
+        self.node.flush()
+    }
+
+    /// Makes a segment for each stream ahead, and fills the reserve; returns false when the host has no
+    /// room for all of them. Worth calling after every commit.
+    pub fn prepare(&self) -> Result<bool> {
+        for stream in Stream::ALL {
+            let writer = self.writer(stream);
+            match writer.have_spares(&mut writer.lock(), false, 1) {
+                Err(error) if error.kind() == ErrorKind::NoSpace => return Ok(false),
+                other => other?,
+            }
+        }
+        self.files.fill_reserve()
+    }
+
+    /// What a commit must remember: taken after the last append that belongs to it.
+    pub fn state(&self) -> SegmentsState {
+        let open = Stream::ALL.iter().filter_map(|stream| self.writer(*stream).lock().open_segment(*stream)).collect();
+        SegmentsState { next: self.files.next(), open }
+    }
+
+    /// The segments finished since the last call.
+    pub fn take_finished(&self) -> Vec<Finished> {
+        Stream::ALL.iter().flat_map(|stream| self.writer(*stream).lock().take_finished()).collect()
+    }
+
+    /// Unlinks segments that nothing refers to any more. Reads that began go on.
+    pub fn retire(&self, segments: &[SegmentId]) -> Result<()> {
+        segments.iter().try_for_each(|segment| self.files.remove(*segment))?;
+        if segments.is_empty() { Ok(()) } else { self.files.sync() }
+    }
+
+    /// The segments whose files exist, spares included.
+    pub fn present(&self) -> BTreeMap<SegmentId, Stream> {
+        self.files.present()
+    }
+
+    /// What a segment holds, if its file exists.
+    pub fn stream_of(&self, segment: SegmentId) -> Option<Stream> {
+        self.files.stream_of(segment)
+    }
+
+    /// The length of a segment's file in bytes, or an error if it is gone.
+    pub fn file_length(&self, segment: SegmentId) -> Result<u64> {
+        self.files.handle(segment)?.length()
+    }
+
+    /// Bytes that the files take on the host, at most: segments, spares and the reserve.
+    pub fn stored_len(&self) -> u64 {
+        self.files.count() * u64::from(self.files.options().segment_len)
+    }
+
+    /// Bytes appended since the segments were opened, padding included.
+    pub fn appended_len(&self) -> u64 {
+        Stream::ALL.iter().map(|stream| self.writer(*stream).lock().appended_len()).sum()
+    }
+
+    /// How segments are made.
+    pub fn options(&self) -> &SegmentOptions {
+        self.files.options()
+    }
+
+    fn writer(&self, stream: Stream) -> &StreamWriter {
+        match stream {
+            Stream::Data => &self.data,
+            Stream::Node => &self.node,
+        }
+    }
+}
+
+fn length_of(length: usize) -> Result<u32> {
+    u32::try_from(length).map_err(|cause| Error::because(ErrorKind::Invalid, "append to a segment", cause))
+}
