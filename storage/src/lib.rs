@@ -11,6 +11,7 @@ pub mod format;
 pub mod media;
 
 pub mod extent;
+pub mod intent;
 pub mod segment;
 pub mod superblock;
 
