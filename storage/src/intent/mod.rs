@@ -97,6 +97,9 @@ impl IntentLog {
 
     /// Opens the log and returns the records from `from` on, in order, all of them durable. `Corrupt` if
     /// one is damaged that a flush had made durable; a damaged end is what power loss leaves.
+    ///
+    /// `pool` marks groups as this log's. Derived from the pool's secret, it also keeps a record's own
+    /// bytes, which users may choose, from passing for a group when the rest of their group was torn.
     pub fn open(media: &dyn Media, pool: PoolId, from: LogPosition) -> Result<(Self, Vec<Vec<u8>>)> {
         let act = "cannot open the intent log";
         let ring = Ring::open(media).map_err(|error| error.during(act))?;
