@@ -1,0 +1,8 @@
+//! The daemon of cow, as a library.
+//!
+//! The modules are floors, ground floor first; a paragraph of `mod` lines is one floor. A module
+//! uses floors below its own, never a neighbour and never one above (`tests/architecture.rs`).
+
+pub mod shares;
+
+pub mod nfs;

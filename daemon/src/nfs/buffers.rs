@@ -1,0 +1,162 @@
+//! Reusable buffers in a few sizes, under one budget.
+//!
+//! Invariant: large buffers in use never exceed the budget together (unless a single one does);
+//! whoever asks for more waits, and meanwhile does not read from its client. Buffers of the smallest
+//! size are not counted, so calls without much data never wait.
+//!
+//! Memory is initialized once and reused, since fresh pages cost several times what filling them does.
+
+use std::sync::Arc;
+
+use parking_lot::{Condvar, Mutex};
+
+/// Bytes in a buffer of each size: whole reads and writes of the usual powers of two, and their headers.
+const SIZES: [usize; 4] = [SMALL_LEN, (64 << 10) + HEADERS_LEN, (256 << 10) + HEADERS_LEN, LARGEST_LEN];
+const SMALL_LEN: usize = 8 << 10;
+const HEADERS_LEN: usize = 4 << 10;
+
+/// Bytes in the largest buffer.
+pub const LARGEST_LEN: usize = (1 << 20) + HEADERS_LEN;
+
+/// Free buffers kept of each size.
+const KEPT_MAX: [usize; 4] = [256, 64, 32, 16];
+
+/// Where buffers come from and go back to.
+pub struct Buffers {
+    budget: usize,
+    state: Mutex<State>,
+    returned: Condvar,
+}
+
+#[derive(Default)]
+struct State {
+    free: [Vec<Box<[u8]>>; 4],
+    in_use: usize,
+}
+
+/// Bytes, of which the front is filled. Goes back when dropped.
+pub struct Buffer {
+    bytes: Box<[u8]>,
+    filled: usize,
+    size: usize,
+    origin: Arc<Buffers>,
+}
+
+impl Buffers {
+    /// No buffers yet; `budget` bytes of large ones at once.
+    pub fn new(budget: usize) -> Arc<Self> {
+        Arc::new(Self { budget, state: Mutex::default(), returned: Condvar::new() })
+    }
+
+    /// An empty buffer with room for `length` bytes, as soon as the budget allows.
+    pub fn take(self: &Arc<Self>, length: usize) -> Buffer {
+        let size = SIZES.iter().position(|&size| size >= length).expect("no request or reply is longer");
+        let mut state = self.state.lock();
+        if size > 0 {
+            self.returned.wait_while(&mut state, |state| state.in_use > 0 && state.in_use + SIZES[size] > self.budget);
+            state.in_use += SIZES[size];
+        }
+        let free = state.free[size].pop();
+        drop(state);
+        let bytes = free.unwrap_or_else(|| vec![0; SIZES[size]].into_boxed_slice());
+        Buffer { bytes, filled: 0, size, origin: self.clone() }
+    }
+
+    /// Bytes of large buffers in use.
+    pub fn in_use(&self) -> usize {
+        self.state.lock().in_use
+    }
+}
+
+impl Buffer {
+    /// The filled front.
+    pub fn filled(&self) -> &[u8] {
+        &self.bytes[..self.filled]
+    }
+
+    /// The filled front, to change it.
+    pub fn filled_mut(&mut self) -> &mut [u8] {
+        &mut self.bytes[..self.filled]
+    }
+
+    /// Forgets what is filled beyond `length`.
+    pub fn truncate(&mut self, length: usize) {
+        self.filled = self.filled.min(length);
+    }
+
+    /// Adds bytes, moving to a larger buffer where they do not fit.
+    pub fn append(&mut self, bytes: &[u8]) {
+        self.extend(bytes.len()).copy_from_slice(bytes);
+    }
+
+    /// Makes sure that `length` more bytes fit, moving to a larger buffer where they do not.
+    pub fn reserve(&mut self, length: usize) {
+        if self.filled + length > self.bytes.len() {
+            // The budget must not be waited for by somebody who holds a part of it.
+            assert!(self.size == 0, "whoever needs a large buffer takes it at once");
+            let mut larger = self.origin.take(self.filled + length);
+            larger.append(self.filled());
+            *self = larger;
+        }
+    }
+
+    /// Adds `length` bytes of any content, moving to a larger buffer where they do not fit.
+    pub fn extend(&mut self, length: usize) -> &mut [u8] {
+        self.reserve(length);
+        let start = self.filled;
+        self.filled = start + length;
+        &mut self.bytes[start..start + length]
+    }
+}
+
+impl Drop for Buffer {
+    fn drop(&mut self) {
+        let bytes = std::mem::take(&mut self.bytes);
+        let mut state = self.origin.state.lock();
+        if state.free[self.size].len() < KEPT_MAX[self.size] {
+            state.free[self.size].push(bytes);
+        }
+        if self.size > 0 {
+            state.in_use -= SIZES[self.size];
+            drop(state);
+            self.origin.returned.notify_all();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_full_budget_makes_wait() {
+        let buffers = Buffers::new(LARGEST_LEN);
+        let first = buffers.take(LARGEST_LEN);
+        let small: Vec<Buffer> = (0..100).map(|_| buffers.take(SMALL_LEN)).collect();
+        let (sender, receiver) = std::sync::mpsc::channel();
+        let waiting = std::thread::spawn({
+            let buffers = buffers.clone();
+            move || {
+                let second = buffers.take(SMALL_LEN + 1);
+                sender.send(second.bytes.len()).unwrap();
+            }
+        });
+        assert!(receiver.recv_timeout(std::time::Duration::from_millis(20)).is_err());
+        drop(first);
+        assert_eq!(receiver.recv().unwrap(), SIZES[1]);
+        waiting.join().unwrap();
+        drop(small);
+        assert_eq!(buffers.in_use(), 0);
+    }
+
+    #[test]
+    fn buffers_grow_and_keep_their_front() {
+        let buffers = Buffers::new(1);
+        let mut buffer = buffers.take(0);
+        buffer.append(&[1; SMALL_LEN]);
+        assert_eq!(buffers.in_use(), 0);
+        buffer.append(&[2]);
+        assert_eq!((&buffer.filled()[..SMALL_LEN], buffer.filled()[SMALL_LEN]), (&[1; SMALL_LEN][..], 2));
+        assert_eq!(buffers.in_use(), SIZES[1]);
+    }
+}

@@ -1,0 +1,191 @@
+//! One connection: a leader reads, and hands the reading on while it runs what others should not wait behind.
+//!
+//! A thread that has read a call runs it itself. Quick calls are run while it still leads, since
+//! waking another thread would cost more than they do. Before a slow call, or when the next is here
+//! already, it gives the lead to another thread, woken or begun for it; afterwards it waits to lead again.
+//!
+//! Invariant: at most [`Limits::threads_per_connection`] calls of a connection run at once, and while that
+//! many do nothing more is read. Replies go out whole, one after the other. The last thread to leave
+//! ends the connection.
+
+use std::io::{self, IoSlice, Write};
+use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::{Duration, Instant, SystemTime};
+
+use parking_lot::{Mutex, MutexGuard};
+
+use crate::nfs::record::{End, RecordReader, is_timeout};
+use crate::nfs::server::Shared;
+use crate::nfs::service::{Answer, Origin};
+
+/// How long a thread waits to lead before it leaves, if it is not the last.
+const FOLLOW_TIME: Duration = Duration::from_secs(10);
+/// How long one call to the system waits for a peer.
+pub const STALL_TIME: Duration = Duration::from_secs(20);
+/// How long a reply may take.
+const REPLY_TIME_MAX: Duration = Duration::from_secs(60);
+
+/// A connection, shared by the threads that serve it.
+pub struct Connection {
+    shared: Arc<Shared>,
+    stream: TcpStream,
+    origin: Origin,
+    reader: Mutex<RecordReader>,
+    writer: Mutex<()>,
+    threads: AtomicUsize,
+    waiting: AtomicUsize,
+    /// When it was opened.
+    pub since: SystemTime,
+}
+
+impl Connection {
+    /// A connection that nobody reads yet.
+    pub fn new(shared: Arc<Shared>, stream: TcpStream, peer: SocketAddr) -> Arc<Self> {
+        Arc::new(Self {
+            shared,
+            stream,
+            origin: Origin { peer, ended: Arc::new(AtomicBool::new(false)) },
+            reader: Mutex::default(),
+            writer: Mutex::new(()),
+            threads: AtomicUsize::new(1),
+            waiting: AtomicUsize::new(0),
+            since: SystemTime::now(),
+        })
+    }
+
+    /// The client's address.
+    pub fn peer(&self) -> SocketAddr {
+        self.origin.peer
+    }
+
+    /// Stops reading; calls that run still send their replies.
+    pub fn stop_reading(&self) {
+        let _ = self.stream.shutdown(Shutdown::Read);
+    }
+
+    /// Ends both directions.
+    pub fn end(&self) {
+        self.origin.ended.store(true, Ordering::Release);
+        let _ = self.stream.shutdown(Shutdown::Both);
+    }
+
+    fn is_ended(&self) -> bool {
+        self.origin.ended.load(Ordering::Acquire)
+    }
+
+    /// Serves until the connection ends or others do the work. The caller was counted in `threads`.
+    pub fn serve(self: Arc<Self>) {
+        while let Some(leader) = self.lead() {
+            if !self.serve_one(leader) {
+                self.end();
+            }
+        }
+        if self.threads.fetch_sub(1, Ordering::AcqRel) == 1 {
+            self.end();
+            self.shared.forget(&self);
+        } else {
+            self.shared.threads.fetch_sub(1, Ordering::AcqRel);
+        }
+    }
+
+    /// Waits to be the one who reads. `None` once the connection has ended, or others do.
+    fn lead(&self) -> Option<MutexGuard<'_, RecordReader>> {
+        self.waiting.fetch_add(1, Ordering::AcqRel);
+        let reader = self.reader.try_lock_for(FOLLOW_TIME);
+        self.waiting.fetch_sub(1, Ordering::AcqRel);
+        reader.filter(|_| !self.is_ended())
+    }
+
+    /// Reads and answers one record. False if that was the last.
+    fn serve_one(self: &Arc<Self>, mut leader: MutexGuard<'_, RecordReader>) -> bool {
+        let shared = &self.shared;
+        let began = Instant::now();
+        let mut is_idle = || began.elapsed() > shared.limits.idle_time;
+        let record = match leader.read(&mut &self.stream, &shared.service.buffers, &mut is_idle) {
+            Ok(record) => record,
+            Err(end) => {
+                self.count_end(&end);
+                return false;
+            }
+        };
+        let counting = &shared.service.counting;
+        counting.received_bytes.add(record.filled().len() as u64);
+        let keeps_lead = !leader.has_more() && !shared.service.is_slow(record.filled());
+        let _leader = if keeps_lead {
+            Some(leader)
+        } else {
+            drop(leader);
+            self.find_follower();
+            None
+        };
+        let answer = shared.service.answer(&self.origin, record.filled());
+        drop(record);
+        match answer {
+            Answer::Reply(reply) => self.send(reply.bytes()),
+            Answer::Kept(reply) => self.send(&reply),
+            Answer::Nothing => true,
+            Answer::End => false,
+        }
+    }
+
+    fn count_end(&self, end: &End) {
+        let counting = &self.shared.service.counting;
+        match end {
+            End::Closed => {}
+            End::Broken => counting.stalled.add(1),
+            End::Refused => counting.garbage.add(1),
+        }
+    }
+
+    /// Makes sure that somebody goes on reading, if limits allow.
+    fn find_follower(self: &Arc<Self>) {
+        if self.waiting.load(Ordering::Acquire) > 0 {
+            return;
+        }
+        let limits = &self.shared.limits;
+        let begin = |count: &AtomicUsize, limit: usize| {
+            count
+                .fetch_update(Ordering::AcqRel, Ordering::Acquire, |count| (count < limit).then_some(count + 1))
+                .is_ok()
+        };
+        if !begin(&self.threads, limits.threads_per_connection) {
+            return;
+        }
+        if !begin(&self.shared.threads, limits.extra_threads) {
+            self.threads.fetch_sub(1, Ordering::AcqRel);
+            return;
+        }
+        let follower = self.clone();
+        if self.shared.spawn("nfs-follow", move || follower.serve()).is_err() {
+            self.threads.fetch_sub(1, Ordering::AcqRel);
+            self.shared.threads.fetch_sub(1, Ordering::AcqRel);
+        }
+    }
+
+    /// Sends a whole reply. False if the peer does not take it.
+    fn send(&self, mut bytes: &[u8]) -> bool {
+        let _writer = self.writer.lock();
+        let began = Instant::now();
+        self.shared.service.counting.sent_bytes.add(bytes.len() as u64);
+        while !bytes.is_empty() {
+            match (&self.stream).write_vectored(&[IoSlice::new(bytes)]) {
+                Ok(0) => return false,
+                Ok(count) => bytes = &bytes[count..],
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => {
+                    if is_timeout(&error) {
+                        self.shared.service.counting.stalled.add(1);
+                    }
+                    return false;
+                }
+            }
+            if began.elapsed() > REPLY_TIME_MAX {
+                self.shared.service.counting.stalled.add(1);
+                return false;
+            }
+        }
+        true
+    }
+}

@@ -1,0 +1,27 @@
+//! NFS version 3 and MOUNT on one TCP port.
+//!
+//! A record's way: `server` accepts, `connection` reads it through `record`, `service` decodes its header
+//! (`rpc`) and finds whether it ran before (`replay`), `target` opens the handle and asks the share's rules,
+//! a procedure of `v3` or `mount` calls the engine and encodes the reply.
+//!
+//! Invariant: nothing a client sends takes memory beyond [`Limits`], ends a thread that others need, or
+//! reaches a file without the share's rules.
+
+mod buffers;
+mod connection;
+mod counters;
+mod handle;
+mod mount;
+mod record;
+mod replay;
+mod rpc;
+mod server;
+mod service;
+mod status;
+mod target;
+mod v3;
+mod xdr;
+
+pub use counters::{BUCKETS, Counters, ProcedureCounters};
+pub use mount::Mount;
+pub use server::{Client, Limits, Server};

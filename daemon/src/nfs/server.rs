@@ -1,0 +1,254 @@
+//! The server: takes connections and never stops doing so.
+//!
+//! Invariant: nothing that a peer does ends the accepting thread; connections and threads are bounded,
+//! and a connection beyond the bound is closed at once.
+
+use std::collections::HashMap;
+use std::io;
+use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::thread::JoinHandle;
+use std::time::{Duration, SystemTime};
+
+use parking_lot::{Condvar, Mutex};
+use rustix::net::sockopt;
+
+use crate::nfs::buffers::Buffers;
+use crate::nfs::connection::{Connection, STALL_TIME};
+use crate::nfs::counters::{Counters, Counting};
+use crate::nfs::handle::HandleKey;
+use crate::nfs::mount::{Mount, Mounts};
+use crate::nfs::replay::Replay;
+use crate::nfs::service::Service;
+use crate::shares::Views;
+
+/// How long to wait after the system had no room for one more connection.
+const BACK_OFF: Duration = Duration::from_millis(20);
+/// How long [`Server::shutdown`] waits for calls that run.
+const SHUTDOWN_TIME_MAX: Duration = Duration::from_secs(10);
+/// Quiet time after which the system asks whether a peer still lives.
+const KEEPALIVE: Duration = Duration::from_secs(60);
+
+/// What the server takes on at once.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Connections.
+    pub connections: usize,
+    /// Calls of one connection that run at once.
+    pub threads_per_connection: usize,
+    /// Threads besides one for each connection.
+    pub extra_threads: usize,
+    /// Bytes of buffers for calls and replies longer than 8 KiB.
+    pub buffer_bytes: usize,
+    /// Replies kept for calls that are sent again.
+    pub replies: usize,
+    /// Bytes of them.
+    pub reply_bytes: usize,
+    /// Quiet time after which a connection is closed.
+    pub idle_time: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            connections: 2048,
+            threads_per_connection: 8,
+            extra_threads: 512,
+            buffer_bytes: 128 << 20,
+            replies: 64 << 10,
+            reply_bytes: 32 << 20,
+            idle_time: Duration::from_secs(3600),
+        }
+    }
+}
+
+/// A client that is connected.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Client {
+    /// Its address.
+    pub address: IpAddr,
+    /// Its connections.
+    pub connections: usize,
+    /// When the oldest of them was opened.
+    pub since: SystemTime,
+    /// The paths it has mounted, as far as it told.
+    pub mounts: Vec<Mount>,
+}
+
+/// What all threads of the server share.
+pub struct Shared {
+    pub(super) service: Service,
+    pub(super) limits: Limits,
+    /// Threads besides one for each connection.
+    pub(super) threads: AtomicUsize,
+    connections: Mutex<HashMap<SocketAddr, Arc<Connection>>>,
+    emptied: Condvar,
+    is_stopping: AtomicBool,
+    spawned: AtomicU64,
+}
+
+/// A running server. Dropping it shuts it down.
+pub struct Server {
+    shared: Arc<Shared>,
+    listener: Arc<TcpListener>,
+    accepting: Option<JoinHandle<()>>,
+}
+
+impl Server {
+    /// Serves NFS and MOUNT on `listen`. `handle_secret` must be the same after a restart, or clients
+    /// lose their files.
+    pub fn start(
+        listen: SocketAddr,
+        views: Arc<dyn Views>,
+        handle_secret: [u8; 32],
+        limits: Limits,
+    ) -> io::Result<Self> {
+        let listener = Arc::new(TcpListener::bind(listen)?);
+        let service = Service {
+            views,
+            key: HandleKey::new(handle_secret),
+            buffers: Buffers::new(limits.buffer_bytes),
+            replay: Replay::new(limits.replies, limits.reply_bytes),
+            counting: Counting::default(),
+            mounts: Mounts::default(),
+        };
+        let shared = Arc::new(Shared {
+            service,
+            limits,
+            threads: AtomicUsize::new(0),
+            connections: Mutex::default(),
+            emptied: Condvar::new(),
+            is_stopping: AtomicBool::new(false),
+            spawned: AtomicU64::new(0),
+        });
+        let accepting = shared.spawn("nfs-accept", {
+            let (shared, listener) = (shared.clone(), listener.clone());
+            move || shared.accept(&listener)
+        })?;
+        Ok(Self { shared, listener, accepting: Some(accepting) })
+    }
+
+    /// The address that it listens on.
+    pub fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.listener.local_addr()
+    }
+
+    /// What it has done.
+    pub fn counters(&self) -> Counters {
+        let service = &self.shared.service;
+        let connections = self.shared.connections.lock().len() as u64;
+        service.counting.snapshot(connections, service.buffers.in_use() as u64)
+    }
+
+    /// Who is connected, and has mounted what; by address.
+    pub fn clients(&self) -> Vec<Client> {
+        let mounts = self.shared.service.mounts.list();
+        let mut clients: Vec<Client> = Vec::new();
+        for connection in self.shared.connections.lock().values() {
+            let address = connection.peer().ip().to_canonical();
+            match clients.iter_mut().find(|client| client.address == address) {
+                Some(client) => {
+                    client.connections += 1;
+                    client.since = client.since.min(connection.since);
+                }
+                None => clients.push(Client { address, connections: 1, since: connection.since, mounts: Vec::new() }),
+            }
+        }
+        for client in &mut clients {
+            client.mounts = mounts.iter().filter(|mount| mount.client == client.address).cloned().collect();
+        }
+        clients.sort_by_key(|client| client.address);
+        clients
+    }
+
+    /// Takes no more connections and calls, lets those that run end, and closes everything.
+    pub fn shutdown(&mut self) {
+        let Some(accepting) = self.accepting.take() else { return };
+        self.shared.is_stopping.store(true, Ordering::Release);
+        // Ends the accept that waits; should the system not, one more connection does.
+        let _ = rustix::net::shutdown(&*self.listener, rustix::net::Shutdown::Both);
+        if let Ok(address) = self.listener.local_addr() {
+            let _ = TcpStream::connect_timeout(&address, Duration::from_millis(100));
+        }
+        let _ = accepting.join();
+        let mut connections = self.shared.connections.lock();
+        connections.values().for_each(|connection| connection.stop_reading());
+        let is_open = |connections: &mut HashMap<_, _>| !connections.is_empty();
+        self.shared.emptied.wait_while_for(&mut connections, is_open, SHUTDOWN_TIME_MAX);
+        connections.values().for_each(|connection| connection.end());
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.shutdown();
+    }
+}
+
+impl Shared {
+    fn accept(self: &Arc<Self>, listener: &TcpListener) {
+        loop {
+            let accepted = listener.accept();
+            if self.is_stopping.load(Ordering::Acquire) {
+                return;
+            }
+            match accepted {
+                Ok((stream, peer)) => {
+                    // A peer that has gone meanwhile shows up here or at the first read; either ends only it.
+                    if self.take_on(stream, peer).is_err() {
+                        self.service.counting.turned_away.add(1);
+                    }
+                }
+                // Most errors are a peer's that has gone already; those of our own system's want a pause.
+                Err(error) if is_shortage(&error) => std::thread::sleep(BACK_OFF),
+                Err(_) => std::thread::yield_now(),
+            }
+        }
+    }
+
+    fn take_on(self: &Arc<Self>, stream: TcpStream, peer: SocketAddr) -> io::Result<()> {
+        stream.set_nodelay(true)?;
+        stream.set_read_timeout(Some(STALL_TIME))?;
+        stream.set_write_timeout(Some(STALL_TIME))?;
+        sockopt::set_socket_keepalive(&stream, true)?;
+        sockopt::set_tcp_keepidle(&stream, KEEPALIVE)?;
+        let connection = Connection::new(self.clone(), stream, peer);
+        let mut connections = self.connections.lock();
+        if connections.len() >= self.limits.connections {
+            return Err(io::ErrorKind::QuotaExceeded.into());
+        }
+        // The system gives a port again only when the old connection is closed: its threads are ending.
+        if let Some(old) = connections.insert(peer, connection.clone()) {
+            old.end();
+        }
+        drop(connections);
+        self.service.counting.accepted.add(1);
+        let serving = connection.clone();
+        self.spawn("nfs-serve", move || serving.serve()).map(drop).inspect_err(|_| self.forget(&connection))
+    }
+
+    /// Drops a connection that has ended.
+    pub fn forget(&self, connection: &Arc<Connection>) {
+        let mut connections = self.connections.lock();
+        if connections.get(&connection.peer()).is_some_and(|found| Arc::ptr_eq(found, connection)) {
+            connections.remove(&connection.peer());
+        }
+        if connections.is_empty() {
+            self.emptied.notify_all();
+        }
+    }
+
+    /// Begins a thread.
+    pub fn spawn(&self, name: &str, run: impl FnOnce() + Send + 'static) -> io::Result<JoinHandle<()>> {
+        let number = self.spawned.fetch_add(1, Ordering::Relaxed);
+        std::thread::Builder::new().name(format!("{name}-{number}")).spawn(run)
+    }
+}
+
+/// Whether accepting failed for lack of files or memory.
+fn is_shortage(error: &io::Error) -> bool {
+    use rustix::io::Errno;
+    let shortage = [Errno::MFILE, Errno::NFILE, Errno::NOBUFS, Errno::NOMEM];
+    Errno::from_io_error(error).is_some_and(|errno| shortage.contains(&errno))
+}

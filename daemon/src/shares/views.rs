@@ -1,0 +1,126 @@
+//! What the fronts ask for shares and snapshots: the seam between protocols and the pool.
+//!
+//! Invariant: a view's `fsid` differs between a head and each of its snapshots, so that clients never
+//! take an inode of one for the same inode of another.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use cow_storage::error::{ErrorKind, Result};
+use cow_storage::format::{DatasetId, SnapshotId};
+use cow_storage::fs::FileSystem;
+use cow_storage::pool::Pool;
+use parking_lot::Mutex;
+
+use crate::shares::{Share, Shares};
+
+/// One file system that clients can see: a share's head or one of its snapshots.
+#[derive(Clone)]
+pub struct View {
+    /// The share: who may see it.
+    pub share: Arc<Share>,
+    /// The snapshot, unless it is the head.
+    pub snapshot: Option<SnapshotId>,
+    /// Tells clients this file system from every other one of the server.
+    pub fsid: u64,
+    /// The files.
+    pub file_system: Arc<dyn FileSystem>,
+}
+
+/// A snapshot of a shared dataset.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SnapshotName {
+    /// Its name, without the dataset's.
+    pub name: String,
+    /// Its id.
+    pub id: SnapshotId,
+}
+
+/// All that can be seen through fronts. Called for each request: answers must be quick.
+pub trait Views: Send + Sync {
+    /// The share whose path is the longest front of `path`, and the names that follow it.
+    fn share_by_path<'a>(&self, path: &'a [u8]) -> Option<(Arc<Share>, Vec<&'a [u8]>)>;
+
+    /// A share's head or snapshot. `Stale` when it is not shared, or gone.
+    fn share_by_id(&self, dataset: DatasetId, snapshot: Option<SnapshotId>) -> Result<View>;
+
+    /// A dataset's snapshots by id.
+    fn snapshots(&self, dataset: DatasetId) -> Result<Vec<SnapshotName>>;
+
+    /// The snapshot of that name, or `NotFound`.
+    fn snapshot_named(&self, dataset: DatasetId, name: &str) -> Result<SnapshotId> {
+        let found = self.snapshots(dataset)?.into_iter().find(|snapshot| snapshot.name == name);
+        found.map(|snapshot| snapshot.id).ok_or_else(|| ErrorKind::NotFound.into())
+    }
+
+    /// All shares by path.
+    fn shares(&self) -> Vec<Arc<Share>>;
+}
+
+/// Snapshot handles kept open; more than this start afresh.
+const SNAPSHOTS_OPEN_MAX: usize = 1024;
+
+/// The views of a pool's datasets that are in a table of shares.
+pub struct PoolViews {
+    pool: Pool,
+    shares: Arc<Shares>,
+    open: Mutex<HashMap<SnapshotId, Arc<dyn FileSystem>>>,
+}
+
+impl PoolViews {
+    /// Views of `pool` as far as `shares` names its datasets.
+    pub fn new(pool: Pool, shares: Arc<Shares>) -> Self {
+        Self { pool, shares, open: Mutex::default() }
+    }
+
+    fn snapshot_files(&self, share: &Share, id: SnapshotId) -> Result<Arc<dyn FileSystem>> {
+        if let Some(open) = self.open.lock().get(&id) {
+            return Ok(open.clone());
+        }
+        let snapshots = self.snapshots(share.dataset)?;
+        let snapshot = snapshots.into_iter().find(|snapshot| snapshot.id == id).ok_or(ErrorKind::Stale)?;
+        let name = self.dataset_name(share.dataset)?;
+        let files = self.pool.file_system(&format!("{name}@{}", snapshot.name))?;
+        let mut open = self.open.lock();
+        if open.len() >= SNAPSHOTS_OPEN_MAX {
+            open.clear();
+        }
+        open.insert(id, files.clone());
+        Ok(files)
+    }
+
+    /// The present name: datasets are renamed while they are shared.
+    fn dataset_name(&self, dataset: DatasetId) -> Result<String> {
+        let found = self.pool.list()?.datasets.into_iter().find(|found| found.id == dataset);
+        found.map(|found| found.name).ok_or_else(|| ErrorKind::Stale.into())
+    }
+}
+
+impl Views for PoolViews {
+    fn share_by_path<'a>(&self, path: &'a [u8]) -> Option<(Arc<Share>, Vec<&'a [u8]>)> {
+        self.shares.by_path(path)
+    }
+
+    fn share_by_id(&self, dataset: DatasetId, snapshot: Option<SnapshotId>) -> Result<View> {
+        let share = self.shares.by_dataset(dataset).ok_or(ErrorKind::Stale)?;
+        Ok(match snapshot {
+            None => View { snapshot, fsid: share.fsid, file_system: share.file_system.clone(), share },
+            // Snapshot ids and dataset ids are drawn from the same numbers.
+            Some(id) => View { snapshot, fsid: id.0, file_system: self.snapshot_files(&share, id)?, share },
+        })
+    }
+
+    fn snapshots(&self, dataset: DatasetId) -> Result<Vec<SnapshotName>> {
+        let listed = self.pool.list()?.snapshots.into_iter();
+        let mut of_it: Vec<SnapshotName> = listed
+            .filter(|snapshot| snapshot.dataset == dataset && snapshot.destroyed.is_none())
+            .map(|snapshot| SnapshotName { name: snapshot.name, id: snapshot.id })
+            .collect();
+        of_it.sort_by_key(|snapshot| snapshot.id);
+        Ok(of_it)
+    }
+
+    fn shares(&self) -> Vec<Arc<Share>> {
+        self.shares.list()
+    }
+}
