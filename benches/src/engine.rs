@@ -1,0 +1,114 @@
+//! An engine of its own in a scratch directory, which is gone when the benchmark is.
+//!
+//! `COW_BENCH_DIR` says where scratch directories are made; by default in the system's place for them.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{SystemTime, UNIX_EPOCH};
+use std::{env, fs, process, thread};
+
+use cow_storage::executor::Executor;
+use cow_storage::format::{InodeNumber, PoolId, Timestamp};
+use cow_storage::fs::{AttributeChange, Caller, Context, FileSystem, NewObject, Stability};
+use cow_storage::media::Directory;
+use cow_storage::pool::{Budgets, NewPool, Pool};
+
+/// An open pool whose directory is removed with it.
+pub struct Engine {
+    /// The pool.
+    pub pool: Pool,
+    directory: PathBuf,
+}
+
+impl Engine {
+    /// An empty pool in a new scratch directory. `name` tells apart those of one process.
+    pub fn new(name: &str) -> Self {
+        let parent = env::var_os("COW_BENCH_DIR").map_or_else(env::temp_dir, PathBuf::from);
+        let directory = parent.join(format!("cow-bench-{}-{name}", process::id()));
+        fs::create_dir_all(&directory).expect("the scratch directory can be made");
+        let new = NewPool {
+            id: PoolId(*b"cow-benchmarks!!"),
+            secret: [7; 32],
+            segment_size: 64 << 20,
+            intent_size: 256 << 20,
+        };
+        let media = Arc::new(Directory::open(&directory).expect("the scratch directory opens"));
+        Pool::create(media.clone(), &new, now()).expect("a pool can be made");
+        let pool = Pool::open(media, Arc::new(Threads), Budgets::default(), 1, now()).expect("the pool opens");
+        Self { pool, directory }
+    }
+
+    /// Bytes that the pool's files take on the host.
+    pub fn host_bytes(&self) -> u64 {
+        allocated(&self.directory)
+    }
+
+    /// Does all background work that is due, so that the next measurement does not pay for the last.
+    pub fn settle(&self) {
+        self.pool.commit(now()).expect("the pool commits");
+        self.pool.purge(now(), now()).expect("the pool purges");
+        while !self.pool.reclaim_step(1 << 20, now()).expect("the pool reclaims").idle {}
+        self.pool.commit(now()).expect("the pool commits");
+    }
+}
+
+impl Drop for Engine {
+    fn drop(&mut self) {
+        let _ = self.pool.close(now());
+        let _ = fs::remove_dir_all(&self.directory);
+    }
+}
+
+/// Runs big jobs on as many threads as there are cores.
+struct Threads;
+
+impl Executor for Threads {
+    fn run(&self, count: usize, job: &(dyn Fn(usize) + Sync)) {
+        let threads = thread::available_parallelism().map_or(1, usize::from).min(count);
+        let next = AtomicUsize::new(0);
+        let work = || {
+            while let Some(index) = Some(next.fetch_add(1, Ordering::Relaxed)).filter(|index| *index < count) {
+                job(index);
+            }
+        };
+        thread::scope(|scope| {
+            (1..threads).for_each(|_| drop(scope.spawn(work)));
+            work();
+        });
+    }
+}
+
+/// The present.
+pub fn now() -> Timestamp {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).expect("the clock is past 1970");
+    Timestamp { seconds: since.as_secs() as i64, nanoseconds: since.subsec_nanos() }
+}
+
+/// The superuser, whose changes are durable with the next sync.
+pub fn context() -> Context {
+    Context { now: now(), caller: Caller::Superuser, durable: false }
+}
+
+/// Makes an empty file in `directory`.
+pub fn create_file(files: &dyn FileSystem, directory: InodeNumber, name: &str) -> InodeNumber {
+    let object = NewObject::Regular { exclusive: None };
+    let initial = AttributeChange::default();
+    let created = files.create(&context(), directory, name.as_bytes(), &object, 0o644, &initial);
+    created.expect("a file can be made").object.inode
+}
+
+/// Writes `bytes` at `offset`, in pieces as an NFS client sends them.
+pub fn write(files: &dyn FileSystem, inode: InodeNumber, offset: u64, bytes: &[u8]) {
+    let mut at = offset;
+    for piece in bytes.chunks(1 << 20) {
+        files.write(&context(), inode, at, piece, Stability::Unstable).expect("the pool takes writes");
+        at += piece.len() as u64;
+    }
+}
+
+fn allocated(directory: &Path) -> u64 {
+    use std::os::unix::fs::MetadataExt;
+    let entries = fs::read_dir(directory).expect("the pool's directory can be read");
+    entries.filter_map(|entry| entry.ok()?.metadata().ok()).map(|metadata| metadata.blocks() * 512).sum()
+}
