@@ -15,6 +15,8 @@ pub mod intent;
 pub mod segment;
 pub mod superblock;
 
+pub mod account;
+
 pub mod tree;
 
 pub mod catalog;

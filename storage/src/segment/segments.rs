@@ -52,6 +52,18 @@ impl Segments {
         self.writer(stream).append(privileged, length, |_, out| out.copy_from_slice(bytes))
     }
 
+    /// Appends `length` bytes that `fill` makes, knowing their place. No other append to the stream happens
+    /// meanwhile.
+    pub fn append_with(
+        &self,
+        stream: Stream,
+        privileged: bool,
+        length: usize,
+        fill: impl FnOnce(Place, &mut [u8]),
+    ) -> Result<Place> {
+        self.writer(stream).append(privileged, length_of(length)?, fill)
+    }
+
     /// Appends `length` bytes that `fill` makes, knowing the id and place that they get. No other append
     /// to the stream happens meanwhile.
     pub fn append_numbered(

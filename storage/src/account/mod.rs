@@ -1,0 +1,30 @@
+//! Where extents and nodes lie, which of their blocks live, and how full each segment is.
+//!
+//! Invariants: a slot, once recorded, is found under its id until all its blocks were freed by
+//! commits that no reader looks behind; a segment's usage is exactly what live slots and current
+//! pages take of it; nothing of the last durable commit is unlinked. Pages never change in place:
+//! each commit writes new ones, so either of the last two states opens whole.
+
+mod books;
+mod commit;
+mod front;
+mod inspect;
+mod ledger;
+mod link;
+mod log;
+mod open;
+mod pages;
+mod radix;
+mod scan;
+mod slots;
+mod state;
+#[cfg(test)]
+mod tests;
+mod usage;
+
+pub use front::{Account, AccountOptions, NODE_LEN};
+pub use inspect::{AccountTotals, Recorded};
+pub use scan::Found;
+pub use slots::{Slot, SlotKind};
+pub use state::AccountState;
+pub use usage::SegmentUsage;

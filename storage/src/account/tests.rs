@@ -1,0 +1,359 @@
+//! Random histories against a plain map of reference counts, with crashes.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use crate::account::{Account, AccountOptions, AccountState, NODE_LEN, SlotKind};
+use crate::error::ErrorKind;
+use crate::extent::{Compressor, Extent, Origin, Sealed};
+use crate::format::{Birth, DatasetId, Decoder, Encoder, InodeNumber, SegmentId, SlotId};
+use crate::media::{Choices, Media, Simulator};
+use crate::segment::{SegmentOptions, Stream};
+
+const ORIGIN: Origin = Origin { dataset: DatasetId(1), inode: InodeNumber(2), first_block: 3 };
+
+/// References by block; a node counts as one block.
+type Counts = BTreeMap<(SlotId, u8), i64>;
+
+fn options() -> AccountOptions {
+    let segments = SegmentOptions { segment_len: 1 << 20, reserve_count: 1 };
+    AccountOptions { segments, cache_len: 256 << 10, pending_max: 300, fold_pages: 2 }
+}
+
+fn node(id: SlotId) -> [u8; NODE_LEN] {
+    let mut bytes = [0xee; NODE_LEN];
+    bytes[..8].copy_from_slice(&id.0.to_le_bytes());
+    bytes
+}
+
+fn identify(bytes: &[u8]) -> Option<SlotId> {
+    let id = SlotId(u64::from_le_bytes(bytes[..8].try_into().unwrap()));
+    bytes[8..].iter().all(|byte| *byte == 0xee).then_some(id)
+}
+
+/// A pool's history: the account under test, the model, and the states that a superblock would name.
+struct History {
+    disk: Arc<Simulator>,
+    account: Account,
+    choices: Choices,
+    with: Compressor,
+    /// As of the last commit, of the one being collected, and what the one after adds.
+    committed: Counts,
+    collected: Counts,
+    ahead: Vec<(SlotId, u8, i64)>,
+    durable: Vec<(AccountState, Counts)>,
+    birth: u64,
+    folded: u64,
+}
+
+impl History {
+    fn new(seed: u64) -> Self {
+        let disk = Arc::new(Simulator::new());
+        let account = Account::create(Arc::clone(&disk) as Arc<dyn Media>, options()).unwrap();
+        let mut new = Self {
+            disk,
+            account,
+            choices: Choices::new(seed),
+            with: Compressor::new().unwrap(),
+            committed: Counts::new(),
+            collected: Counts::new(),
+            ahead: Vec::new(),
+            durable: Vec::new(),
+            birth: 0,
+            folded: 0,
+        };
+        new.commit();
+        new
+    }
+
+    fn pick(&mut self, limit: usize) -> usize {
+        self.choices.below(limit as u64) as usize
+    }
+
+    fn add(&mut self, generation: u64, id: SlotId, index: u8, change: i64) {
+        if generation == self.birth + 1 {
+            *self.collected.entry((id, index)).or_default() += change;
+            self.collected.retain(|_, count| *count > 0);
+        } else {
+            self.ahead.push((id, index, change));
+        }
+    }
+
+    fn append(&mut self, generation: u64) {
+        let (id, count) = match self.pick(3) {
+            0 => (self.account.append_node(Birth(generation), node).unwrap(), 1),
+            _ => {
+                let count = 1 + self.pick(6);
+                let seed = self.choices.below(256) as u8;
+                let plain: Vec<u8> = (0..count * 4096).map(|at| (at / 4096) as u8 ^ seed).collect();
+                let mut sealed = Sealed::seal(&plain, 4096, [None, Some(1)][self.pick(2)], ORIGIN, &mut self.with);
+                (self.account.append_extent(Birth(generation), false, &mut sealed).unwrap(), count as u8)
+            }
+        };
+        (0..count).for_each(|index| self.add(generation, id, index, 1));
+    }
+
+    fn change(&mut self) {
+        if self.collected.is_empty() {
+            return;
+        }
+        let at = self.pick(self.collected.len());
+        let (id, index) = *self.collected.keys().nth(at).unwrap();
+        let (now, next) = (self.birth + 1, self.birth + 2);
+        match self.pick(5) {
+            0 => {
+                // A hit of the generation ahead may find a block that the one before it frees in the end.
+                let generation = [now, next][self.pick(2)];
+                if self.account.add_reference(Birth(generation), id, index).unwrap() {
+                    self.add(generation, id, index, 1);
+                } else {
+                    panic!("a block with references takes more");
+                }
+            }
+            1 => {
+                let all: Vec<u8> = self.collected.range((id, 0)..=(id, 31)).map(|((_, index), _)| *index).collect();
+                for index in all {
+                    self.account.free(Birth(now), id, index, 1).unwrap();
+                    self.add(now, id, index, -1);
+                }
+            }
+            _ => {
+                self.account.free(Birth(now), id, index, 1).unwrap();
+                self.add(now, id, index, -1);
+            }
+        }
+    }
+
+    /// Moves the live content of a segment elsewhere, as cleaning does.
+    fn clean(&mut self) {
+        let sparse = self.account.sparse_segments(100);
+        if sparse.is_empty() {
+            return;
+        }
+        let usage = sparse[self.pick(sparse.len())];
+        for found in self.account.scan_segment(usage.segment, &identify).unwrap() {
+            let bytes = match found.slot.kind {
+                SlotKind::Node => self.account.read_node(found.id).unwrap().to_vec(),
+                SlotKind::Extent => {
+                    let mut bytes = Vec::new();
+                    self.account.read_extent(found.id, &mut bytes).unwrap();
+                    let extent = Extent::open(&bytes, found.id, &mut self.with).unwrap();
+                    assert_eq!(found.origin, Some(ORIGIN));
+                    Sealed::reseal(&extent, found.slot.live, Some(1), &mut self.with).unwrap().bytes
+                }
+            };
+            self.account.relocate(found.id, found.slot.place, &bytes).unwrap();
+            assert!(!self.account.relocate(found.id, found.slot.place, &bytes).unwrap());
+        }
+        self.account.rewrite_pages(&BTreeSet::from([usage.segment])).unwrap();
+    }
+
+    fn commit(&mut self) {
+        if self.choices.below(4) == 0 {
+            self.account.hurry();
+        }
+        self.folded += self.choices.below(self.birth + 2 - self.folded);
+        let state = self.account.commit(Birth(self.birth + 1), Birth(self.folded)).unwrap();
+        self.account.segments().flush().unwrap();
+        self.birth += 1;
+        self.committed = self.collected.clone();
+        for (id, index, change) in std::mem::take(&mut self.ahead) {
+            *self.collected.entry((id, index)).or_default() += change;
+        }
+        let mut encoded = Encoder::default();
+        state.encode(&mut encoded);
+        assert!(encoded.bytes.len() <= AccountState::ENCODED_LEN_MAX);
+        assert_eq!(AccountState::decode(&mut Decoder::new(&encoded.bytes)).unwrap(), state);
+        self.durable.push((state, self.committed.clone()));
+        if self.durable.len() > 2 {
+            self.durable.remove(0);
+        }
+        self.account.reclaim(Birth(self.birth), Birth(self.birth)).unwrap();
+    }
+
+    /// The power goes; the pool comes back with the newest state, or the one before.
+    fn crash(&mut self) {
+        let choices = &mut self.choices;
+        self.disk = Arc::new(self.disk.crash(&mut |limit| choices.below(limit)));
+        if self.durable.len() > 1 && self.choices.below(3) == 0 {
+            self.durable.pop();
+        }
+        let (state, counts) = self.durable.last().unwrap().clone();
+        self.account = Account::open(Arc::clone(&self.disk) as Arc<dyn Media>, options(), &state).unwrap();
+        self.birth = state.birth().0;
+        self.folded = self.folded.min(self.birth);
+        self.durable = vec![(state, counts.clone())];
+        self.ahead.clear();
+        (self.collected, self.committed) = (counts.clone(), counts);
+        self.check();
+    }
+
+    /// Counts, bytes and usage are those of the model. Only right after a commit.
+    fn check(&mut self) {
+        let mut counts = Counts::new();
+        let mut usage: BTreeMap<SegmentId, u32> = BTreeMap::new();
+        self.account
+            .for_each_slot(&mut |found| {
+                *usage.entry(found.slot.place.segment).or_default() += found.slot.place.length;
+                for index in (0..32).filter(|index| found.slot.live >> index & 1 == 1) {
+                    counts.insert((found.id, index), 1);
+                }
+                for (index, extra) in &found.extras {
+                    *counts.get_mut(&(found.id, *index)).unwrap() += i64::from(*extra);
+                }
+            })
+            .unwrap();
+        for ((id, index), count) in &mut counts {
+            *count += self.account.pending_delta(*id, *index).unwrap();
+        }
+        counts.retain(|_, count| *count != 0);
+        assert_eq!(counts, self.committed);
+        let live: BTreeSet<SlotId> = self.committed.keys().map(|(id, _)| *id).collect();
+        live.into_iter().for_each(|id| self.check_bytes(id));
+        self.check_usage(usage);
+    }
+
+    fn check_bytes(&mut self, id: SlotId) {
+        let slot = self.account.lookup(id).unwrap().unwrap();
+        if slot.kind == SlotKind::Node {
+            assert_eq!(self.account.read_node(id).unwrap(), node(id));
+            return;
+        }
+        let mut bytes = Vec::new();
+        self.account.read_extent(id, &mut bytes).unwrap();
+        let extent = Extent::open(&bytes, id, &mut self.with).unwrap();
+        extent.verify().unwrap();
+        assert_eq!(slot.live & !extent.header().present, 0, "live blocks are present");
+    }
+
+    fn check_usage(&self, mut usage: BTreeMap<SegmentId, u32>) {
+        let pages = &self.account.pages;
+        let books = self.account.books.lock();
+        let mut add = |_, link: &crate::account::link::Link| {
+            *usage.entry(link.place.segment).or_default() += link.place.length;
+            Ok(())
+        };
+        self.account.ledger.read().slots.walk(pages, &mut add).unwrap();
+        books.usage_root.walk(pages, &mut add).unwrap();
+        let log = books.log.head.iter().chain(books.log.chunks.iter().map(|chunk| &chunk.link));
+        log.for_each(|link| add((0, 0), link).unwrap());
+        for segment in self.account.segments().present().keys() {
+            let counted = books.usage.get(*segment).map_or(0, |record| record.live);
+            assert_eq!(counted, usage.remove(segment).unwrap_or(0), "live bytes of segment {segment:?}");
+        }
+        assert!(usage.is_empty(), "something lies in segments that are gone: {usage:?}");
+        assert_eq!(self.account.totals().live, books.usage.live_total());
+    }
+
+    fn step(&mut self) {
+        let (now, next) = (self.birth + 1, self.birth + 2);
+        match self.pick(100) {
+            0..40 => self.append(now),
+            40..50 => self.append(next),
+            50..88 => self.change(),
+            88..95 => {
+                self.commit();
+                self.check();
+            }
+            95..98 => self.clean(),
+            _ => self.crash(),
+        }
+    }
+}
+
+#[test]
+fn histories_agree_with_the_model() {
+    for seed in 0..30 {
+        let mut history = History::new(seed);
+        (0..300).for_each(|_| history.step());
+    }
+}
+
+/// Whatever operation of a commit the power goes at, the last durable state opens whole.
+#[test]
+fn a_commit_can_be_cut_anywhere() {
+    for seed in 0..3 {
+        for operations in 0.. {
+            let mut history = History::new(seed);
+            while history.birth < 4 {
+                match history.pick(10) {
+                    0..6 => history.append(history.birth + 1),
+                    6..9 => history.change(),
+                    _ => history.commit(),
+                }
+            }
+            (0..60).for_each(|_| history.append(history.birth + 1));
+            history.account.hurry();
+            history.disk.set_fuse(Some(operations));
+            let committed = history.account.commit(Birth(5), Birth(4)).and_then(|_| history.account.segments().flush());
+            let done = committed.is_ok();
+            if !done {
+                let again = history.account.commit(Birth(6), Birth(4));
+                assert_eq!(again.unwrap_err().kind(), ErrorKind::Poisoned);
+            }
+            history.crash();
+            history.append(history.birth + 1);
+            history.commit();
+            history.check();
+            if done {
+                break;
+            }
+        }
+    }
+}
+
+/// When everything dies, its files go, after one more commit and not before.
+#[test]
+fn what_died_is_unlinked() {
+    let mut history = History::new(9);
+    (0..300).for_each(|_| history.append(history.birth + 1));
+    history.commit();
+    let count = |history: &History| history.disk.list().unwrap().len();
+    let full = count(&history);
+    for ((id, index), _) in history.collected.clone() {
+        history.account.free(Birth(history.birth + 1), id, index, 1).unwrap();
+    }
+    history.collected.clear();
+    for last in [full, full, 5, 5] {
+        history.account.hurry();
+        history.folded = history.birth + 1;
+        let before = history.disk.list().unwrap();
+        history.commit();
+        assert!(count(&history) <= last + 1, "{before:?} then {:?}", history.disk.list().unwrap());
+    }
+    history.check();
+    assert!(history.committed.is_empty());
+}
+
+/// A hit for the next generation keeps a block that the one before frees.
+#[test]
+fn a_hit_ahead_of_the_free_keeps_the_block() {
+    let mut history = History::new(5);
+    history.append(2);
+    let (id, index) = *history.collected.keys().next().unwrap();
+    history.commit();
+    assert!(history.account.add_reference(Birth(4), id, index).unwrap());
+    history.account.free(Birth(3), id, index, 1).unwrap();
+    history.account.hurry();
+    history.account.commit(Birth(3), Birth(3)).unwrap();
+    assert!(history.account.lookup(id).unwrap().is_some());
+    history.account.hurry();
+    history.account.commit(Birth(4), Birth(4)).unwrap();
+    assert!(history.account.lookup(id).unwrap().is_some_and(|slot| slot.live >> index & 1 == 1));
+    history.account.free(Birth(5), id, index, 1).unwrap();
+    history.account.commit(Birth(5), Birth(4)).unwrap();
+    assert!(!history.account.add_reference(Birth(6), id, index).unwrap(), "nothing refers to it any more");
+    assert!(history.account.lookup(id).unwrap().is_some(), "a reader of commit 4 may still read it");
+}
+
+#[test]
+fn ids_of_no_writer_are_corrupt() {
+    let history = History::new(1);
+    let strange = SlotId::new(SegmentId(1), SlotId::SLOTS_PER_SEGMENT - 1);
+    assert_eq!(history.account.lookup(strange).unwrap_err().kind(), ErrorKind::Corrupt);
+    assert_eq!(history.account.free(Birth(9), strange, 0, 1).unwrap_err().kind(), ErrorKind::Corrupt);
+    let absent = SlotId::new(SegmentId((1 << 40) - 1), 0);
+    assert_eq!(history.account.lookup(absent).unwrap(), None);
+    assert_eq!(history.account.read_node(absent).unwrap_err().kind(), ErrorKind::Corrupt);
+    assert_eq!(Stream::ALL.len(), 2);
+}

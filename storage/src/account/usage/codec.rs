@@ -1,0 +1,48 @@
+//! The layout of a page of the usage table: a header and 128 records, of which unused ones are zero.
+
+use crate::account::link::decode_front;
+use crate::account::usage::{PAGE_RECORDS, Record, Usage};
+use crate::format::{Birth, DecodeError, Decoder, Encoder, SegmentId};
+use crate::segment::Stream;
+
+const MAGIC: &[u8; 4] = b"COWU";
+const VERSION: u16 = 1;
+const NAME: &str = "a usage page";
+const HEADER_LEN: usize = 4 + 2 + 2 + 8;
+const RECORD_LEN: usize = 4 + 4 + 6 + 1 + 1;
+/// Bytes of an encoded page, whatever is in it.
+pub const PAGE_LEN: usize = HEADER_LEN + PAGE_RECORDS as usize * RECORD_LEN;
+
+impl Usage {
+    /// The bytes of a page.
+    pub fn encode_page(&self, page: u64) -> Vec<u8> {
+        let mut out = Encoder::with_capacity(PAGE_LEN);
+        out.raw(MAGIC).u16(VERSION).u16(0).u64(page);
+        for (segment, record) in self.page(page) {
+            let at = HEADER_LEN + (segment.0 % PAGE_RECORDS) as usize * RECORD_LEN;
+            out.bytes.resize(at, 0);
+            out.u32(record.live).u32(record.sealed).u48(record.newest.0).u8(record.stream as u8).u8(0);
+        }
+        out.bytes.resize(PAGE_LEN, 0);
+        out.bytes
+    }
+
+    /// Takes in the records of a page.
+    pub fn decode_page(&mut self, bytes: &[u8], page: u64) -> Result<(), DecodeError> {
+        let mut from = Decoder::new(bytes);
+        decode_front(&mut from, NAME, MAGIC, VERSION)?;
+        if from.u16()? != 0 || from.u64()? != page || bytes.len() != PAGE_LEN {
+            return Err(DecodeError::Field("usage page"));
+        }
+        for number in page * PAGE_RECORDS..(page + 1) * PAGE_RECORDS {
+            let (live, sealed, newest) = (from.u32()?, from.u32()?, Birth(from.u48()?));
+            let stream = Stream::ALL.get(usize::from(from.u8()?));
+            let stream = *stream.filter(|_| number < SegmentId::LIMIT).ok_or(DecodeError::Field("stream"))?;
+            from.u8()?;
+            if live > 0 {
+                self.load(SegmentId(number), Record { stream, live, sealed, newest });
+            }
+        }
+        Ok(())
+    }
+}
