@@ -8,11 +8,12 @@ use std::env;
 use std::error::Error;
 use std::time::Instant;
 
-use cow_benches::data::{self, Random};
+use cow_benches::data;
 use cow_benches::engine::{Engine, context, create_file, now, write};
 use cow_storage::catalog::Properties;
 use cow_storage::format::InodeNumber;
 use cow_storage::fs::Stability;
+use cow_tests::random::Random;
 
 fn main() -> Result<(), Box<dyn Error>> {
     let arguments: Vec<u64> = env::args().skip(1).map(|text| text.parse()).collect::<Result<_, _>>()?;
