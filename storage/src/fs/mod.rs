@@ -1,5 +1,28 @@
 //! A POSIX tree in a dataset: inodes, directories, files.
+//!
+//! A change is planned ([`Reader`]'s `plan_..` check it against the present state), put into a
+//! [`Record`], and applied from that record ([`apply()`]). Replay after a crash decodes records and
+//! applies them the same way, so whatever depends on the caller, the clock or a key is in the record.
 
+mod apply;
+mod directory;
+mod inode;
 mod interface;
+pub mod layout;
+mod orphans;
+mod permission;
+mod plan;
+mod read;
+mod record;
+#[cfg(test)]
+mod tests;
+mod xattrs;
 
+pub use apply::{Effect, Outcome, apply, make_root};
+pub use directory::Names;
+pub use inode::{Inode, with_allocated};
 pub use interface::*;
+pub use orphans::{orphans, plan_reap};
+pub use plan::Plan;
+pub use read::Reader;
+pub use record::{Encoded, Fate, Record, Settings};

@@ -1,0 +1,112 @@
+//! Plans renames: the order of checks is Linux's.
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::format::InodeNumber;
+use crate::fs::directory::{self, Place};
+use crate::fs::plan::names::fate_of;
+use crate::fs::{Changed, Context, Fate, Inode, LINK_MAX, Plan, Reader, Record, Renamed, access};
+
+/// What the new name means for the one that moves there.
+struct Target {
+    position: u64,
+    replaced: Option<(InodeNumber, Fate)>,
+}
+
+impl Reader<'_> {
+    /// Plans a rename, which replaces what has the new name where POSIX allows it. `retained` tells whether
+    /// somebody has an inode open.
+    pub fn plan_rename<'r>(
+        &self,
+        context: &Context,
+        from_directory: InodeNumber,
+        from: &[u8],
+        to_directory: InodeNumber,
+        to: &'r [u8],
+        retained: impl Fn(InodeNumber) -> bool,
+    ) -> Result<Plan<'r, Renamed>> {
+        let source = self.searchable(context, from_directory)?;
+        let target = self.searchable(context, to_directory)?;
+        for name in [from, to] {
+            if name == b"." || name == b".." {
+                return Err(Error::new(ErrorKind::Invalid, "`.` and `..` cannot be renamed"));
+            }
+            directory::check_name(name)?;
+        }
+        let (entry, moved) = self.present(from_directory, from)?;
+        if moved.is_directory() && self.is_within(to_directory, moved.number)? {
+            return Err(Error::new(ErrorKind::Invalid, "a directory cannot be moved into itself"));
+        }
+        let place = directory::find(self.items, self.names, to_directory, to)?;
+        if matches!(&place, Place::Taken(present) if present.inode == moved.number) {
+            return Ok(Plan::Nothing(Renamed { from: unchanged(&source), to: unchanged(&target) }));
+        }
+        source.require_taking(&context.caller, &moved)?;
+        let found = self.target(context, &target, &moved, place, retained)?;
+        if moved.is_directory() && from_directory != to_directory {
+            moved.require(&context.caller, access::WRITE)?;
+            if found.replaced.is_none() && target.links >= LINK_MAX {
+                return Err(ErrorKind::TooManyLinks.into());
+            }
+        }
+        Ok(Plan::Record(Record::Rename {
+            from_directory,
+            from_position: entry.position,
+            to_directory,
+            to_position: found.position,
+            name: to,
+            replaced: found.replaced,
+            now: context.now,
+        }))
+    }
+
+    /// Checks that `moved` may get a name in `directory`.
+    fn target(
+        &self,
+        context: &Context,
+        directory: &Inode,
+        moved: &Inode,
+        place: Place,
+        retained: impl Fn(InodeNumber) -> bool,
+    ) -> Result<Target> {
+        let entry = match place {
+            Place::Taken(entry) => entry,
+            place => {
+                directory.require_adding(&context.caller)?;
+                return Ok(Target { position: place.free()?, replaced: None });
+            }
+        };
+        let victim = Inode::load(self.items, entry.inode)?;
+        directory.require_taking(&context.caller, &victim)?;
+        match (moved.is_directory(), victim.is_directory()) {
+            (true, false) => return Err(ErrorKind::NotDirectory.into()),
+            (false, true) => return Err(ErrorKind::IsDirectory.into()),
+            (true, true) if !directory::is_empty(self.items, victim.number)? => return Err(ErrorKind::NotEmpty.into()),
+            _ => {}
+        }
+        Ok(Target { position: entry.position, replaced: Some((victim.number, fate_of(&victim, retained))) })
+    }
+
+    /// Whether `directory` is `ancestor`, or lies somewhere below it.
+    fn is_within(&self, directory: InodeNumber, ancestor: InodeNumber) -> Result<bool> {
+        let (mut at, mut mark, mut steps) = (directory, InodeNumber(0), 0u64);
+        while at != ancestor {
+            // Parents that go round in a circle are damage: the mark, moved ever more rarely, is met again.
+            if at == mark {
+                return Err(ErrorKind::Corrupt.into());
+            }
+            steps += 1;
+            if steps.is_power_of_two() {
+                mark = at;
+            }
+            if at == InodeNumber::ROOT {
+                return Ok(false);
+            }
+            at = Inode::load_directory(self.items, at)?.parent;
+        }
+        Ok(true)
+    }
+}
+
+fn unchanged(directory: &Inode) -> Changed {
+    Changed { before: directory.attributes(), after: directory.attributes() }
+}

@@ -1,0 +1,92 @@
+//! Records as bytes: whatever the bytes are, decoding returns.
+
+use crate::format::InodeNumber;
+use crate::fs::tests::store::at;
+use crate::fs::*;
+
+const POSITION: u64 = 9 << 6;
+
+fn one_of_each() -> Vec<Record<'static>> {
+    let (inode, directory, now) = (InodeNumber(5), InodeNumber(1), at(77));
+    let mut link = Inode::new(inode, FileKind::Symlink, now);
+    link.size = 6;
+    let mut file = Inode::new(inode, FileKind::Regular, now);
+    file.exclusive = Some(3);
+    let some = Settings { mode: Some(0o644), size: Some(9), modified: Some(at(-8)), ..Settings::default() };
+    let all = Settings { uid: Some(1), gid: Some(2), accessed: Some(now), created: Some(now), ..some.clone() };
+    let (position, name) = (POSITION, b"name".as_slice());
+    let (to_position, replaced) = (POSITION + 1, Some((InodeNumber(8), Fate::Orphan)));
+    let rename = |replaced| Record::Rename {
+        from_directory: directory,
+        from_position: position,
+        to_directory: inode,
+        to_position,
+        name,
+        replaced,
+        now,
+    };
+    vec![
+        Record::Write { inode, offset: 4, bytes: b"bytes", modified: now, changed: at(78), clear_setid: true },
+        Record::SetAttributes { inode, set: some, now },
+        Record::SetAttributes { inode, set: all, now },
+        Record::Create { directory, position, name, inode: link, target: b"target", now },
+        Record::Create { directory, position, name, inode: file, target: b"", now },
+        Record::Link { inode, directory, position, name, now },
+        Record::Remove { directory, position, inode, fate: Fate::Keep, now },
+        rename(None),
+        rename(replaced),
+        Record::Punch { inode, first: 1, end: layout::DATA_END, clear_setid: false, now },
+        Record::SetXattr { inode, position, name, value: b"value", now },
+        Record::RemoveXattr { inode, position, now },
+        Record::Reap { inode, first: 0, end: 65536, last: true },
+    ]
+}
+
+#[test]
+fn every_record_comes_back_and_no_damage_panics() {
+    for record in one_of_each() {
+        let encoded = record.encode();
+        let bytes = encoded.to_vec();
+        assert_eq!(Record::decode(&bytes), Ok(record));
+        // A tail may end anywhere: how long it is, only the log knows.
+        assert!((0..encoded.head.len()).all(|end| Record::decode(&bytes[..end]).is_err()));
+        for bit in 0..bytes.len() * 8 {
+            let mut bytes = bytes.clone();
+            bytes[bit / 8] ^= 1 << (bit % 8);
+            if let Ok(other) = Record::decode(&bytes) {
+                assert_eq!(other.encode().to_vec(), bytes, "{other:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_write_lends_its_bytes() {
+    let bytes = b"bytes".as_slice();
+    let record =
+        Record::Write { inode: InodeNumber(5), offset: 0, bytes, modified: at(1), changed: at(1), clear_setid: false };
+    assert!(std::ptr::eq(record.encode().tail, bytes));
+}
+
+#[test]
+fn an_inode_has_the_layout_that_was_released() {
+    let mut inode = Inode::new(InodeNumber(5), FileKind::CharacterDevice, at(3));
+    (inode.mode, inode.uid, inode.gid, inode.device, inode.allocated) = (0o640, 1000, 100, (4, 64), 16384);
+    let expected = concat!(
+        "0105a00101000000e8030000640000000000000000000000", // version, kind, mode, links, uid, gid, size
+        "0040000000000000010000000000000040000000040000000300000000000000", // allocated, change, device, ..
+        "03000000030000000000000003000000030000000000000003000000030000000000000003000000", // times
+        "0000000000",                                       // names of xattrs, flags
+    );
+    let item = crate::fs::inode::encode(&inode);
+    assert_eq!(item.iter().map(|byte| format!("{byte:02x}")).collect::<String>(), expected);
+    let grown = with_allocated(&item, -4096).unwrap();
+    inode.allocated -= 4096;
+    assert_eq!(grown, crate::fs::inode::encode(&inode));
+    assert!((0..item.len()).all(|end| with_allocated(&item[..end], 1).is_err()));
+    for bit in 0..item.len() * 8 {
+        let mut bytes = item.clone();
+        bytes[bit / 8] ^= 1 << (bit % 8);
+        drop(with_allocated(&bytes, 1));
+    }
+}
