@@ -2,6 +2,8 @@
 
 pub mod host_tree;
 pub mod model;
+pub mod nfs_client;
 pub mod postgres;
 pub mod random;
 pub mod scratch;
+pub mod served;

@@ -24,6 +24,11 @@ impl Random {
         self.number() % limit
     }
 
+    /// One of some things.
+    pub fn pick<'a, T>(&mut self, from: &'a [T]) -> &'a T {
+        &from[self.below(from.len() as u64) as usize]
+    }
+
     /// Bytes that nothing compresses.
     pub fn bytes(&mut self, length: usize) -> Vec<u8> {
         let mut bytes = Vec::with_capacity(length + 8);
