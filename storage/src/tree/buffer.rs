@@ -1,0 +1,147 @@
+//! A node that may hold more than fits, while a tree is being rebuilt: measure it, cut it, take parts off.
+//!
+//! Invariant: every cut gives nodes that fit, and, where there was content for it, none that is less than
+//! a quarter full. Fullness is *weight*: encoded bytes with whole keys. Unlike the encoded length it does not
+//! depend on what shares a node, so the parts' weights add up to the whole's.
+
+use crate::tree::codec::{CHILD_LENGTH, HEADER_LENGTH, NODE_SIZE, item_length};
+use crate::tree::node::Slot;
+use crate::tree::{Interior, Key, Leaf, Node};
+
+/// Bytes of prefix and entries that fit into a node.
+pub const CAPACITY: usize = NODE_SIZE - HEADER_LENGTH;
+
+/// A node of less weight joins a neighbour.
+pub const WEIGHT_MIN: usize = CAPACITY / 4;
+
+impl Node {
+    /// Encoded bytes of the entries with whole keys.
+    pub fn weight(&self) -> usize {
+        (0..self.keys().len()).map(|number| self.entry_weight(number)).sum()
+    }
+
+    pub(in crate::tree) fn entry_weight(&self, number: usize) -> usize {
+        Key::LENGTH
+            + match self {
+                Self::Leaf(leaf) => item_length(&leaf.item(number).1),
+                Self::Interior(_) => CHILD_LENGTH,
+            }
+    }
+
+    /// How many entries from number `from` on fit into one node; at least one.
+    fn fitting(&self, from: usize) -> usize {
+        let keys = self.keys();
+        let mut weight = 0;
+        for number in from..keys.len() {
+            weight += self.entry_weight(number);
+            let prefix = keys[from].common_prefix(keys[number]);
+            if prefix + weight - (number + 1 - from) * prefix > CAPACITY {
+                return number - from;
+            }
+        }
+        keys.len() - from
+    }
+
+    /// How many entries of the front can leave as one full node, so that what stays is at least one node more.
+    pub(in crate::tree) fn surplus(&self) -> Option<usize> {
+        let full = self.fitting(0);
+        let mut rest = 0;
+        for number in (full..self.keys().len()).rev() {
+            rest += self.entry_weight(number);
+            if rest >= CAPACITY {
+                return Some(full);
+            }
+        }
+        None
+    }
+
+    /// How many entries each of the nodes gets that this content needs. All are full but the last two, which
+    /// share evenly; unless `at_end`, where more will be appended and so the last one gets what is left.
+    pub(in crate::tree) fn cuts(&self, at_end: bool) -> Vec<usize> {
+        let (mut counts, mut from) = (Vec::new(), 0);
+        while from < self.keys().len() {
+            counts.push(self.fitting(from));
+            from += counts[counts.len() - 1];
+        }
+        if let [.., left, right] = &mut counts[..]
+            && !at_end
+        {
+            let both = *left + *right;
+            *left = self.even_split(from - both, *left);
+            *right = both - *left;
+        }
+        counts
+    }
+
+    /// Of the entries from number `from` on, of which `left_most` fit into one node and the others into another:
+    /// how many go left.
+    fn even_split(&self, from: usize, left_most: usize) -> usize {
+        let end = self.keys().len();
+        let all: usize = (from..end).map(|number| self.entry_weight(number)).sum();
+        let (mut left, mut weight) = (0, 0);
+        while left < left_most && 2 * weight < all {
+            weight += self.entry_weight(from + left);
+            left += 1;
+        }
+        // The right part has a shorter common prefix now, and may need to give some back.
+        while left < left_most && self.fitting(from + left) < end - from - left {
+            left += 1;
+        }
+        left
+    }
+
+    /// Takes the first `count` entries off, as a node.
+    pub(in crate::tree) fn take_front(&mut self, count: usize) -> Self {
+        match self {
+            Self::Leaf(leaf) => Self::Leaf(leaf.take_front(count)),
+            Self::Interior(interior) => Self::Interior(Interior {
+                level: interior.level,
+                keys: take(&mut interior.keys, count),
+                children: take(&mut interior.children, count),
+            }),
+        }
+    }
+
+    /// Appends what `node`, of the same level, holds.
+    pub(in crate::tree) fn append(&mut self, node: &Self) {
+        match (self, node) {
+            (Self::Leaf(leaf), Self::Leaf(more)) => more.items().for_each(|(key, item)| leaf.push(key, item)),
+            (Self::Interior(interior), Self::Interior(more)) => {
+                interior.keys.extend_from_slice(&more.keys);
+                interior.children.extend_from_slice(&more.children);
+            }
+            _ => unreachable!("a buffer takes nodes of its own level, which were checked when loaded"),
+        }
+    }
+}
+
+impl Leaf {
+    fn take_front(&mut self, count: usize) -> Self {
+        let (mut bytes, mut hashes) = (0, 0);
+        for slot in &self.slots[..count] {
+            match slot {
+                Slot::Bytes { length, .. } => bytes += u32::from(*length),
+                Slot::Run { count, .. } => hashes += u32::from(*count),
+            }
+        }
+        let front = Self {
+            keys: take(&mut self.keys, count),
+            slots: take(&mut self.slots, count),
+            bytes: take(&mut self.bytes, bytes as usize),
+            hashes: take(&mut self.hashes, hashes as usize),
+        };
+        for slot in &mut self.slots {
+            match slot {
+                Slot::Bytes { start, .. } => *start -= bytes,
+                Slot::Run { start, .. } => *start -= hashes,
+            }
+        }
+        front
+    }
+}
+
+fn take<T: Copy>(from: &mut Vec<T>, count: usize) -> Vec<T> {
+    let front = from[..count].to_vec();
+    from.drain(..count);
+    front
+}

@@ -1,0 +1,66 @@
+//! Walks visit every pointer that they should, once.
+
+use crate::format::Birth;
+use crate::tree::tests::*;
+
+#[test]
+fn resumed_walks_visit_each_late_pointer_once() {
+    for seed in 0..6 {
+        let mut history = History::new(seed);
+        for _ in 0..30 {
+            let edits = history.batch();
+            history.apply(edits);
+        }
+        for (after, leaves) in [(0, 1), (0, 3), (0, u64::MAX), (20, 1), (28, 2), (29, 0), (30, 5)] {
+            let mut expected = pointers(&history.store, &history.root);
+            expected.retain(|pointer, _| pointer.birth > Birth(after));
+            let mut found = Pointers::new();
+            let mut from = Some(Key::MIN);
+            while let Some(key) = from {
+                let visit = &mut |dead| count(&mut found, dead, 1);
+                from = walk_born_after(&history.store, &history.root, Birth(after), key, leaves, visit).unwrap();
+                assert!(from.is_none_or(|next| next > key));
+            }
+            assert_eq!(found, expected);
+        }
+    }
+}
+
+#[test]
+fn a_walk_skips_what_is_old() {
+    let mut history = History::new(1);
+    history.apply((0..5000).map(|n| Edit::Put(Key::new(1, 0, n), vec![0; 100])).collect());
+    history.apply(vec![Edit::Put(Key::new(1, 0, 2500), vec![1; 100])]);
+    let before = history.store.reads.load(Ordering::Relaxed);
+    let walk = |after| walk_born_after(&history.store, &history.root, after, Key::MIN, 9, &mut |_| ()).unwrap();
+    assert_eq!(walk(Birth(1)), None);
+    assert_eq!(history.store.reads.load(Ordering::Relaxed) - before, u64::from(history.root.height));
+}
+
+#[test]
+fn damage_is_told_with_its_keys_and_hides_nothing_else() {
+    let mut history = History::new(2);
+    for _ in 0..30 {
+        let edits = history.batch();
+        history.apply(edits);
+    }
+    let ids: Vec<SlotId> =
+        pointers(&history.store, &history.root).into_keys().filter(|p| p.is_node).map(|p| p.id).collect();
+    for id in ids {
+        let lost = history.store.nodes.lock().remove(&id).unwrap();
+        let (mut found, mut hit) = (Model::new(), Vec::new());
+        walk_all(&history.store, &history.root, &mut |visited| {
+            match visited {
+                Visited::Item(key, item) => found.extend(cells(key, item)),
+                Visited::Damage { pointer, first, upper, .. } => hit.push((pointer.id, first, upper)),
+                Visited::Node { .. } => {}
+            }
+            Step::Into
+        });
+        let [(hit_id, first, upper)] = hit[..] else { panic!("{hit:?}") };
+        let mut expected = history.model.clone();
+        expected.retain(|key, _| *key < first || upper.is_some_and(|upper| *key >= upper));
+        assert_eq!((hit_id, found), (id, expected));
+        history.store.nodes.lock().insert(id, lost);
+    }
+}
