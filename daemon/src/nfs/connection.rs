@@ -1,12 +1,12 @@
 //! One connection: a leader reads, and hands the reading on while it runs what others should not wait behind.
 //!
 //! A thread that has read a call runs it itself. Quick calls are run while it still leads, since
-//! waking another thread would cost more than they do. Before a slow call, or when the next is here
-//! already, it gives the lead to another thread, woken or begun for it; afterwards it waits to lead again.
+//! waking another thread would cost more than they do. Before a call of a kind that has lately been slow
+//! it gives the lead to another thread, woken or begun for it; afterwards it waits to lead again.
 //!
 //! Invariant: at most [`Limits::threads_per_connection`] calls of a connection run at once, and while that
-//! many do nothing more is read. Replies go out whole, one after the other. The last thread to leave
-//! ends the connection.
+//! many do nothing more is read. Replies go out whole, one after the other, also after the peer has sent
+//! its last call. The last thread to leave ends the connection.
 
 use std::io::{self, IoSlice, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
@@ -38,6 +38,16 @@ pub struct Connection {
     waiting: AtomicUsize,
     /// When it was opened.
     pub since: SystemTime,
+}
+
+/// What a thread does after a record.
+enum Next {
+    /// Read another one, when it is its turn.
+    Lead,
+    /// Go: the peer sends no more, and others may still be running its calls.
+    Leave,
+    /// End the connection for all.
+    End,
 }
 
 impl Connection {
@@ -78,8 +88,10 @@ impl Connection {
     /// Serves until the connection ends or others do the work. The caller was counted in `threads`.
     pub fn serve(self: Arc<Self>) {
         while let Some(leader) = self.lead() {
-            if !self.serve_one(leader) {
-                self.end();
+            match self.serve_one(leader) {
+                Next::Lead => {}
+                Next::Leave => break,
+                Next::End => self.end(),
             }
         }
         if self.threads.fetch_sub(1, Ordering::AcqRel) == 1 {
@@ -98,8 +110,8 @@ impl Connection {
         reader.filter(|_| !self.is_ended())
     }
 
-    /// Reads and answers one record. False if that was the last.
-    fn serve_one(self: &Arc<Self>, mut leader: MutexGuard<'_, RecordReader>) -> bool {
+    /// Reads and answers one record.
+    fn serve_one(self: &Arc<Self>, mut leader: MutexGuard<'_, RecordReader>) -> Next {
         let shared = &self.shared;
         let began = Instant::now();
         let mut is_idle = || began.elapsed() > shared.limits.idle_time;
@@ -107,12 +119,12 @@ impl Connection {
             Ok(record) => record,
             Err(end) => {
                 self.count_end(&end);
-                return false;
+                return if matches!(end, End::Closed) { Next::Leave } else { Next::End };
             }
         };
         let counting = &shared.service.counting;
         counting.received_bytes.add(record.filled().len() as u64);
-        let keeps_lead = !leader.has_more() && !shared.service.is_slow(record.filled());
+        let keeps_lead = !shared.service.is_slow(record.filled());
         let _leader = if keeps_lead {
             Some(leader)
         } else {
@@ -122,12 +134,13 @@ impl Connection {
         };
         let answer = shared.service.answer(&self.origin, record.filled());
         drop(record);
-        match answer {
+        let goes_on = match answer {
             Answer::Reply(reply) => self.send(reply.bytes()),
             Answer::Kept(reply) => self.send(&reply),
             Answer::Nothing => true,
             Answer::End => false,
-        }
+        };
+        if goes_on { Next::Lead } else { Next::End }
     }
 
     fn count_end(&self, end: &End) {

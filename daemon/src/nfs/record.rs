@@ -46,7 +46,7 @@ impl Default for RecordReader {
 
 impl RecordReader {
     /// Whether bytes of the next record are here already.
-    pub fn has_more(&self) -> bool {
+    fn has_more(&self) -> bool {
         self.start < self.end
     }
 

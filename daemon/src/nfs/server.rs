@@ -23,6 +23,8 @@ use crate::nfs::replay::Replay;
 use crate::nfs::service::Service;
 use crate::shares::Views;
 
+/// Connections that may wait to be taken.
+const BACKLOG: i32 = 4096;
 /// How long to wait after the system had no room for one more connection.
 const BACK_OFF: Duration = Duration::from_millis(20);
 /// How long [`Server::shutdown`] waits for calls that run.
@@ -105,6 +107,8 @@ impl Server {
         limits: Limits,
     ) -> io::Result<Self> {
         let listener = Arc::new(TcpListener::bind(listen)?);
+        // Many clients come back at once after a restart; what does not fit the queue waits a second and more.
+        rustix::net::listen(&*listener, BACKLOG)?;
         let service = Service {
             views,
             key: HandleKey::new(handle_secret),

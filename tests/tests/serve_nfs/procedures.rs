@@ -3,8 +3,10 @@
 use std::sync::Arc;
 
 use cow_storage::error::{Error, ErrorKind};
-use cow_tests::nfs_client::{Call, Client, Handle, Reader, Set, Stable};
-use cow_tests::served::serve_model;
+use cow_tests::model::Model;
+use cow_tests::nfs_client::{Call, Client, Failure, Handle, Reader, Set, Stable};
+use cow_tests::served::{ModelViews, open_access, serve_model};
+use cowd::nfs::{Limits, Server};
 
 use crate::{failed, status};
 
@@ -180,4 +182,40 @@ fn many_calls_of_one_connection_run_at_once() {
     client.pipeline(32, (0..64).map(|_| Call::commit(&file)), |_, results| Reader(&results?).status()).unwrap();
     let serial = std::time::Duration::from_millis(20 * 64);
     assert!(began.elapsed() < serial / 4, "{:?}", began.elapsed());
+}
+
+#[test]
+fn replies_go_out_after_the_last_call() {
+    let (server, model, _) = serve_model();
+    let mut client = Client::connect(server.local_addr().unwrap()).unwrap();
+    let root = client.mount("/model").unwrap();
+    let file = client.create(&root, b"f", true, &Set::default()).unwrap();
+    model.before_each(Some(Arc::new(|call| {
+        if call == "sync" {
+            std::thread::sleep(std::time::Duration::from_millis(30));
+        }
+        Ok(())
+    })));
+    client.commit(&file).unwrap();
+    for _ in 0..4 {
+        client.send(&Call::commit(&file)).unwrap();
+    }
+    client.stream().shutdown(std::net::Shutdown::Write).unwrap();
+    for _ in 0..4 {
+        Reader(&client.receive().unwrap().1.unwrap()).status().unwrap();
+    }
+    assert!(matches!(client.receive(), Err(Failure::Io(_))));
+}
+
+#[test]
+fn ipv6_is_served() {
+    let views = Arc::new(ModelViews::default());
+    views.share("/model", 1, Arc::new(Model::default()), open_access());
+    let Ok(server) = Server::start("[::1]:0".parse().unwrap(), views, [7; 32], Limits::default()) else {
+        eprintln!("skipped: this host has no IPv6");
+        return;
+    };
+    let mut client = Client::connect(server.local_addr().unwrap()).unwrap();
+    client.mount("/model").unwrap();
+    assert_eq!(server.clients()[0].address, std::net::Ipv6Addr::LOCALHOST);
 }
