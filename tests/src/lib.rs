@@ -3,6 +3,7 @@
 pub mod host_tree;
 pub mod model;
 pub mod nfs_client;
+pub mod nfs_copy;
 pub mod postgres;
 pub mod random;
 pub mod scratch;

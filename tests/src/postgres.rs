@@ -5,11 +5,13 @@
 use std::ffi::OsStr;
 use std::fs;
 use std::io::Write;
-use std::os::unix::fs::{MetadataExt, chown};
+use std::os::unix::fs::chown;
 use std::os::unix::process::CommandExt;
 use std::panic::{self, AssertUnwindSafe};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+
+use crate::scratch::is_root;
 
 /// Where Debian puts the programs.
 const PROGRAMS: &str = "/usr/lib/postgresql/15/bin";
@@ -141,11 +143,6 @@ impl Drop for Cluster {
             let _ = panic::catch_unwind(AssertUnwindSafe(|| self.stop("immediate")));
         }
     }
-}
-
-/// Whether this process is root's.
-pub fn is_root() -> bool {
-    fs::metadata("/proc/self").expect("/proc is there").uid() == 0
 }
 
 /// Gives a folder to the user that PostgreSQL's programs run as.

@@ -1,5 +1,6 @@
 //! Folders for one test's files, gone when the test is.
 
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::{env, fs, process};
@@ -29,4 +30,9 @@ impl Drop for Scratch {
     fn drop(&mut self) {
         let _ = fs::remove_dir_all(&self.0);
     }
+}
+
+/// Whether this process is root's.
+pub fn is_root() -> bool {
+    fs::metadata("/proc/self").expect("/proc is there").uid() == 0
 }
