@@ -33,7 +33,7 @@ impl Reader<'_> {
             }
         };
         let target = check_object(object, &parent)?;
-        let mut inode = new_inode(context, &parent, object, mode, next);
+        let mut inode = new_inode(context, &parent, object, initial.mode.unwrap_or(mode), next);
         set_initial(context, &mut inode, initial)?;
         Ok(Plan::Record(Record::Create { directory, position, name, inode, target, now: context.now }))
     }
@@ -89,7 +89,7 @@ fn kind_of(object: &NewObject) -> FileKind {
 
 fn new_inode(context: &Context, parent: &Inode, object: &NewObject, mode: u32, number: InodeNumber) -> Inode {
     let mut inode = Inode::new(number, kind_of(object), context.now);
-    inode.mode = mode;
+    inode.mode = mode & 0o7777;
     inode.uid = context.caller.uid();
     inode.gid = if parent.mode & SETGID != 0 { parent.gid } else { context.caller.gid() };
     match object {
@@ -118,8 +118,6 @@ fn set_initial(context: &Context, inode: &mut Inode, initial: &AttributeChange) 
     for time in [initial.accessed, initial.modified, initial.created.map(SetTime::To)].into_iter().flatten() {
         check_time(time_of(time, context.now))?;
     }
-    let inherited = if inode.is_directory() { inode.mode & SETGID } else { 0 };
-    inode.mode = initial.mode.map_or(inode.mode, |mode| mode | inherited) & 0o7777;
     inode.uid = initial.uid.unwrap_or(inode.uid);
     inode.gid = initial.gid.unwrap_or(inode.gid);
     inode.accessed = initial.accessed.map_or(inode.accessed, |time| time_of(time, context.now));

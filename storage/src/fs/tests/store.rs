@@ -107,7 +107,9 @@ impl Fs {
         let encoded = record.encode().to_vec();
         let decoded = Record::decode(&encoded).unwrap();
         assert_eq!(decoded, record);
+        let before = Store { items: self.store.items.clone(), ..Store::default() };
         let outcome = apply(&mut self.store, &decoded).unwrap();
+        check_effect(&before, &self.store, &outcome.effect);
         self.inodes += outcome.inodes;
         self.next = self.next.max(outcome.taken.map_or(0, |taken| taken.0 + 1));
         self.log.push(encoded);
@@ -228,6 +230,24 @@ impl Fs {
         }
         steps
     }
+}
+
+/// What an effect tells of before and after is what the items say before and after.
+fn check_effect(before: &Store, after: &Store, effect: &Effect) {
+    let load = |store: &Store, attributes: &Attributes| Inode::load(store, attributes.inode).unwrap().attributes();
+    let (changes, object) = match effect {
+        Effect::Changed(changed) => (vec![changed], None),
+        Effect::Created(created) => (vec![&created.directory], Some(&created.object)),
+        Effect::Linked(linked) => (vec![&linked.directory], Some(&linked.object)),
+        Effect::Renamed(renamed) => (vec![&renamed.from, &renamed.to], None),
+        Effect::None => (vec![], None),
+    };
+    for changed in changes {
+        assert_eq!(changed.before, load(before, &changed.before));
+        assert_eq!(changed.after, load(after, &changed.after));
+        assert_eq!((changed.before.change + 1, changed.before.inode), (changed.after.change, changed.after.inode));
+    }
+    object.into_iter().for_each(|object| assert_eq!(*object, load(after, object)));
 }
 
 /// A moment.
