@@ -225,6 +225,13 @@ impl History {
             }
             let names = reader.list_xattrs(&all, inode).unwrap();
             assert!(names.iter().eq(node.xattrs.keys()));
+            let (headers, chunks) = (layout::XATTR_KIND, layout::XATTR_CHUNK_KIND);
+            let stored =
+                |kind| self.fs.store.items.keys().filter(|key| (key.object, key.kind) == (number, kind)).count();
+            let expected = node.xattrs.values().map(|value| value.len().saturating_sub(512).div_ceil(1024)).sum();
+            assert_eq!((stored(headers), stored(chunks)), (node.xattrs.len(), expected));
+            let names = node.xattrs.keys().map(|name| name.len() as u32 + 1).sum();
+            assert_eq!(Inode::load(&self.fs.store, inode).unwrap().xattr_names, names);
             assert!(node.xattrs.iter().all(|(name, value)| reader.xattr(&all, inode, name).unwrap() == *value));
         }
         self.fs.reap(1 << 14);

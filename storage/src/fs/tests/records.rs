@@ -90,3 +90,33 @@ fn an_inode_has_the_layout_that_was_released() {
         drop(with_allocated(&bytes, 1));
     }
 }
+
+#[test]
+fn fields_that_no_plan_makes_are_refused() {
+    let (inode, directory, name, now) = (InodeNumber(5), InodeNumber(1), b"name".as_slice(), at(77));
+    let long = [b'n'; 256];
+    let link = |inode, position, name| Record::Link { inode, directory, position, name, now };
+    let write = |offset, bytes| {
+        let (modified, changed) = (now, now);
+        Record::Write { inode, offset, bytes, modified, changed, clear_setid: false }
+    };
+    let table = [
+        link(inode, 63, name),
+        link(inode, 1 << 62, name),
+        link(InodeNumber(0), POSITION, name),
+        link(InodeNumber(layout::ORPHANS), POSITION, name),
+        link(inode, POSITION, b""),
+        link(inode, POSITION, &long),
+        write(0, b""),
+        write(FILE_SIZE_MAX, b"x"),
+        write(u64::MAX, b"x"),
+        Record::Reap { inode, first: 2, end: 1, last: false },
+        Record::Reap { inode, first: 2, end: layout::DATA_END + 1, last: false },
+        Record::SetAttributes { inode, set: Settings { mode: Some(0o10000), ..Settings::default() }, now },
+        Record::SetXattr { inode, position: 1 << 54, name, value: b"", now },
+        Record::SetXattr { inode, position: POSITION, name, value: &[0; layout::XATTR_VALUE_MAX + 1], now },
+    ];
+    for record in table {
+        assert!(Record::decode(&record.encode().to_vec()).is_err(), "{record:?}");
+    }
+}
