@@ -1,4 +1,5 @@
 //! A directory entry's item: version, kind, inode number, and the name to its end.
+//! See `FORMAT.md`, "Directory entry item".
 
 use crate::format::{DecodeError, Decoder, Encoder, InodeNumber};
 use crate::fs::inode::{check_version, kind_code, kind_of};

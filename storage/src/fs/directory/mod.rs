@@ -5,6 +5,8 @@
 
 mod codec;
 
+#[cfg(test)]
+pub(crate) use codec::decode;
 pub(crate) use codec::encode;
 
 use crate::content::Items;

@@ -1,4 +1,4 @@
-//! An inode's item: 101 bytes, little-endian.
+//! An inode's item: 101 bytes, little-endian. See `FORMAT.md`, "Inode item".
 //!
 //! Invariant: what [`decode`] accepts, [`encode`] gives back byte by byte.
 

@@ -1,4 +1,5 @@
 //! A record's bytes: version, tag, the fields in the order of their declaration, and the bulk to the end.
+//! See `FORMAT.md`, "File system record".
 //!
 //! Invariant: what [`Record::decode`] accepts is within the bounds that plans keep, and
 //! [`Record::encode`] gives it back byte by byte.

@@ -1,7 +1,11 @@
 //! Records as bytes: whatever the bytes are, decoding returns.
 
 use crate::format::InodeNumber;
+use crate::format::example::{documented, render};
+use crate::fs::directory;
+use crate::fs::inode::{decode as decode_inode, encode as encode_inode};
 use crate::fs::tests::store::at;
+use crate::fs::xattrs;
 use crate::fs::*;
 
 const POSITION: u64 = 9 << 6;
@@ -68,21 +72,43 @@ fn a_write_lends_its_bytes() {
     assert!(std::ptr::eq(record.encode().tail, bytes));
 }
 
-#[test]
-fn an_inode_has_the_layout_that_was_released() {
+fn an_inode() -> Inode {
     let mut inode = Inode::new(InodeNumber(5), FileKind::CharacterDevice, at(3));
     (inode.mode, inode.uid, inode.gid, inode.device, inode.allocated) = (0o640, 1000, 100, (4, 64), 16384);
-    let expected = concat!(
-        "0105a00101000000e8030000640000000000000000000000", // version, kind, mode, links, uid, gid, size
-        "0040000000000000010000000000000040000000040000000300000000000000", // allocated, change, device, ..
-        "03000000030000000000000003000000030000000000000003000000030000000000000003000000", // times
-        "0000000000",                                       // names of xattrs, flags
-    );
-    let item = crate::fs::inode::encode(&inode);
-    assert_eq!(item.iter().map(|byte| format!("{byte:02x}")).collect::<String>(), expected);
+    (inode.accessed, inode.modified, inode.changed, inode.xattr_names) = (at(-4), at(5), at(6), 7);
+    inode
+}
+
+#[test]
+fn items_and_records_are_as_documented() {
+    let number = InodeNumber(5);
+    let inode = encode_inode(&an_inode());
+    let entry = directory::encode(number, FileKind::Symlink, b"name");
+    let xattr = xattrs::encode(b"user.name", 5, b"value");
+    let rename = &one_of_each()[8];
+    let record = rename.encode().to_vec();
+    for (heading, bytes) in [
+        ("Inode item", &inode),
+        ("Directory entry item", &entry),
+        ("Extended attribute item", &xattr),
+        ("File system record", &record),
+    ] {
+        assert_eq!(documented(heading, bytes.len()), *bytes, "{heading}:\n{}", render(bytes));
+    }
+    assert_eq!(decode_inode(number, &inode), Ok(an_inode()));
+    assert_eq!(directory::decode(&entry), Ok((number, FileKind::Symlink, b"name".as_slice())));
+    let header = xattrs::decode(&xattr).unwrap();
+    assert_eq!((header.name, header.value_length, header.inline), (b"user.name".as_slice(), 5, b"value".as_slice()));
+    assert_eq!(Record::decode(&record).as_ref(), Ok(rename));
+}
+
+#[test]
+fn a_commit_adjusts_what_is_allocated() {
+    let mut inode = an_inode();
+    let item = encode_inode(&inode);
     let grown = with_allocated(&item, -4096).unwrap();
     inode.allocated -= 4096;
-    assert_eq!(grown, crate::fs::inode::encode(&inode));
+    assert_eq!(grown, encode_inode(&inode));
     assert!((0..item.len()).all(|end| with_allocated(&item[..end], 1).is_err()));
     for bit in 0..item.len() * 8 {
         let mut bytes = item.clone();

@@ -1,4 +1,5 @@
 //! An extended attribute's item: version, name, the value's length, and the value's start.
+//! See `FORMAT.md`, "Extended attribute item".
 
 use crate::content::VALUE_MAX;
 use crate::format::{DecodeError, Decoder, Encoder};

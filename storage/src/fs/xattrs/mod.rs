@@ -5,6 +5,9 @@
 
 mod codec;
 
+#[cfg(test)]
+pub(crate) use codec::{decode, encode};
+
 use crate::content::{Items, ItemsMut};
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::InodeNumber;
