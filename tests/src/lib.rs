@@ -4,6 +4,7 @@ pub mod host_tree;
 pub mod model;
 pub mod nfs_client;
 pub mod nfs_copy;
+pub mod pooled;
 pub mod postgres;
 pub mod random;
 pub mod scratch;

@@ -17,7 +17,9 @@ use std::thread;
 
 use rustix::fs::{AtFlags, CWD, Timespec, Timestamps, utimensat};
 
-use crate::nfs_client::{Call, Client, Handle, Reader, Set, Stable, WireAttributes, decode_read, decode_written};
+use crate::nfs_client::{
+    Call, Client, Failure, Handle, Reader, Set, Stable, WireAttributes, decode_read, decode_written,
+};
 use crate::scratch::is_root;
 
 /// Bytes of one READ or WRITE.
@@ -28,6 +30,11 @@ const HOLE_LEN: usize = 64 << 10;
 const DEPTH: usize = 8;
 /// Connections that copy files beside each other.
 const CONNECTIONS: usize = 4;
+
+/// NFS's status for a name that is not there.
+const NO_ENTRY: u32 = 2;
+/// NFS's status for a name that is there.
+const EXIST: u32 = 17;
 
 type Outcome<T> = Result<T, Box<dyn Error + Send + Sync>>;
 
@@ -65,7 +72,7 @@ impl Url {
     }
 }
 
-/// Copies all that is in the folder `from` into the share.
+/// Copies all that is in the folder `from` into the share, over what has the same names.
 pub fn copy_in(from: &Path, to: &Url) -> Outcome<Copied> {
     let (mut client, root) = to.connect()?;
     let mut tree = HostTree::default();
@@ -83,6 +90,7 @@ pub fn copy_in(from: &Path, to: &Url) -> Outcome<Copied> {
     for (path, first, directory) in &tree.links {
         let (folder, name) = (&tree.folders[first.parent().expect("files lie in folders")], file_name(first));
         let file = client.lookup(folder, name)?.0;
+        remove_if_there(&mut client, directory, path)?;
         client.link(&file, directory, file_name(path))?;
     }
     for (path, folder) in &tree.folders {
@@ -112,10 +120,14 @@ impl HostTree {
             let path = entry?.path();
             let metadata = fs::symlink_metadata(&path)?;
             if metadata.is_dir() {
-                let made = client.make_directory(handle, file_name(&path), 0o700)?;
+                let made = match client.make_directory(handle, file_name(&path), 0o700) {
+                    Err(Failure::Status(EXIST)) => client.lookup(handle, file_name(&path))?.0,
+                    made => made?,
+                };
                 self.list(&path, &made, client)?;
             } else if metadata.is_symlink() {
                 let target = fs::read_link(&path)?;
+                remove_if_there(client, handle, &path)?;
                 let made = client.make_symlink(handle, file_name(&path), target.as_os_str().as_bytes())?;
                 client.set_attributes(&made, &Set { mode: None, ..settings(&metadata) }, None)?;
                 self.symlinks += 1;
@@ -131,10 +143,18 @@ impl HostTree {
     }
 }
 
+fn remove_if_there(client: &mut Client, directory: &Handle, path: &Path) -> Outcome<()> {
+    match client.remove(directory, file_name(path)) {
+        Ok(_) | Err(Failure::Status(NO_ENTRY)) => Ok(()),
+        Err(failure) => Err(failure.into()),
+    }
+}
+
 fn put_file(client: &mut Client, path: &Path, directory: &Handle) -> Outcome<u64> {
     let file = File::open(path)?;
     let metadata = file.metadata()?;
-    let made = client.create(directory, file_name(path), true, &Set { mode: Some(0o600), ..Set::default() })?;
+    let empty = Set { mode: Some(0o600), size: Some(0), ..Set::default() };
+    let made = client.create(directory, file_name(path), false, &empty)?;
     let mut unreadable = None;
     let pieces = offsets(metadata.len()).map_while(|(offset, length)| {
         let mut bytes = vec![0; length];
