@@ -3,14 +3,15 @@
 //! Invariant: a run lies within one extent, so its first index and its length are at most
 //! [`RUN_BLOCKS_MAX`] together, and none of its positions overflows.
 
+use crate::extent::BLOCKS_MAX;
 use crate::format::{Birth, BlockHash, SlotId};
 use crate::tree::Key;
 
 /// Longest value of an item, in bytes.
 pub const VALUE_MAX: usize = 1024;
 
-/// Most blocks in a run, and in an extent.
-pub const RUN_BLOCKS_MAX: usize = 32;
+/// Most blocks in a run: as many as an extent has.
+pub const RUN_BLOCKS_MAX: usize = BLOCKS_MAX;
 
 /// Consecutive blocks of one extent, for a file's consecutive positions.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,6 +1,7 @@
 //! Nodes decode to what was encoded, and nothing else decodes.
 
-use crate::format::{Birth, BlockHash, Checksum, Decoder, SegmentId, SlotId};
+use crate::format::example::{documented, render};
+use crate::format::{Birth, BlockHash, Checksum, DecodeError, Decoder, SegmentId, SlotId};
 use crate::tree::tests::*;
 
 const ID: SlotId = SlotId(3 << 24 | 5);
@@ -98,4 +99,43 @@ fn roots_decode_to_what_was_encoded() {
     let no_height = Root { pointer: Some(pointer), height: 0 }.encode();
     assert!(Root::decode(&mut Decoder::new(&no_height)).is_err());
     assert!(Root::decode(&mut Decoder::new(&no_height[1..])).is_err());
+}
+
+#[test]
+fn the_documented_examples_are_what_is_stored() {
+    for (heading, node) in [("Tree node", example_leaf()), ("Tree interior node", example_interior())] {
+        let (bytes, documented) = (node.encode(ID).to_vec(), documented(heading, NODE_SIZE));
+        assert!(documented == bytes, "{heading}:\n{}", render(&bytes));
+        assert_eq!(Node::decode(&documented, ID, &node.logical_hash()), Ok(node));
+    }
+    let pointer = NodePointer { id: ID, hash: example_interior().logical_hash(), birth: Birth(77) };
+    let root = Root { pointer: Some(pointer), height: 2 };
+    let documented = documented("Tree root", Root::LENGTH);
+    assert!(documented == root.encode(), "{}", render(&root.encode()));
+    assert_eq!(Root::decode(&mut Decoder::new(&documented)), Ok(root));
+}
+
+/// Each of these has the checksum and the hash that its pointer names.
+#[test]
+fn nodes_that_no_writer_makes_do_not_decode() {
+    let key = Key::new(5, 3, 64);
+    let long = vec![0; VALUE_MAX + 1];
+    let (three, beyond) = (run(9, 1, 77, &[1, 2, 3]), run(9, 31, 77, &[1, 2]));
+    let (value, run) = (ItemRef::Bytes(b"value"), ItemRef::Run(three.borrow()));
+    let leaves: [&[(Key, ItemRef<'_>)]; 6] = [
+        &[(key, value), (key, value)],
+        &[(key.plus(1), value), (key, value)],
+        &[(key, run), (key.plus(2), value)],
+        &[(key, run), (key.plus(1), run)],
+        &[(key, ItemRef::Bytes(&long))],
+        &[(key, ItemRef::Run(beyond.borrow()))],
+    ];
+    let mut nodes: Vec<Node> = leaves.into_iter().map(leaf).collect();
+    let Node::Interior(mut interior) = example_interior() else { unreachable!() };
+    interior.keys.reverse();
+    nodes.push(Node::Interior(interior));
+    for node in nodes {
+        let decoded = Node::decode(&node.encode(ID), ID, &node.logical_hash());
+        assert!(matches!(decoded, Err(DecodeError::Field(_))), "{decoded:?}");
+    }
 }
