@@ -95,7 +95,7 @@ fn filled(name: &str, length: u64, step: u64) -> Engine {
 /// The time of a snapshot, and of a clone of it; both are destroyed again outside of it.
 fn measure(group: &mut BenchmarkGroup<WallTime>, name: &str, engine: &Engine) {
     let snapshot = || engine.pool.snapshot(&[("d", "measured")], now()).expect("a snapshot can be taken");
-    let destroy = |name| engine.pool.destroy(name, now()).expect("what was made can be destroyed");
+    let destroy = |name| engine.pool.destroy(name, false, now()).expect("what was made can be destroyed");
     group.bench_function(format!("{name}/snapshot"), |bencher| {
         bencher.iter_custom(|rounds| {
             let one = |_| {

@@ -11,7 +11,7 @@ use std::{env, fs, process, thread};
 use cow_storage::executor::Executor;
 use cow_storage::format::{InodeNumber, PoolId, Timestamp};
 use cow_storage::fs::{AttributeChange, Caller, Context, FileSystem, NewObject, Stability};
-use cow_storage::media::Directory;
+use cow_storage::media::{Directory, Media};
 use cow_storage::pool::{Budgets, NewPool, Pool};
 
 /// An open pool whose directory is removed with it.
@@ -33,8 +33,8 @@ impl Engine {
             segment_size: 64 << 20,
             intent_size: 256 << 20,
         };
-        let media = Arc::new(Directory::open(&directory).expect("the scratch directory opens"));
-        Pool::create(media.clone(), &new, now()).expect("a pool can be made");
+        let media: Arc<dyn Media> = Arc::new(Directory::open(&directory).expect("the scratch directory opens"));
+        Pool::create(&media, &new).expect("a pool can be made");
         let pool = Pool::open(media, Arc::new(Threads), Budgets::default(), 1, now()).expect("the pool opens");
         Self { pool, directory }
     }

@@ -34,11 +34,7 @@ impl Pooled {
         let media: Arc<dyn Media> = Arc::new(Directory::open(directory)?);
         if !Pool::exists(&*media)? {
             let (id, secret) = (PoolId(*b"cow-outer-tests!"), [9; 32]);
-            Pool::create(
-                Arc::clone(&media),
-                &NewPool { id, secret, segment_size: 8 << 20, intent_size: 8 << 20 },
-                now(),
-            )?;
+            Pool::create(&media, &NewPool { id, secret, segment_size: 8 << 20, intent_size: 8 << 20 })?;
         }
         let boot = u64::from(now().nanoseconds) << 32 | u64::from(std::process::id());
         let budgets = Budgets { dirty: 32 << 20, ..Budgets::default() };

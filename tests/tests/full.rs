@@ -43,7 +43,7 @@ fn a_full_pool_refuses_writes_and_recovers() {
 
     let pooled = Pooled::open(&host.0).unwrap();
     assert_kept(&*pooled.pool.file_system("kept").unwrap());
-    pooled.pool.destroy("filler", now()).unwrap();
+    pooled.pool.destroy("filler", false, now()).unwrap();
     pooled.purge().unwrap();
     assert_eq!(fill(&*pooled.pool.file_system("kept").unwrap(), 4, 16), Ok(()));
     pooled.pool.commit(now()).unwrap();

@@ -57,7 +57,7 @@ fn many_snapshots_and_clones_come_and_go() {
     for number in 0..count {
         let (clone, snapshot) = (format!("c{number}"), format!("d@s{number}"));
         let order = if number % 2 == 0 { [&snapshot, &clone] } else { [&clone, &snapshot] };
-        order.into_iter().for_each(|name| pooled.pool.destroy(name, now()).unwrap());
+        order.into_iter().for_each(|name| pooled.pool.destroy(name, false, now()).unwrap());
     }
     pooled.purge().unwrap();
     println!("destroyed, and space given back, in {:?}", destroyed.elapsed());

@@ -19,7 +19,7 @@ pub struct Pool {}
 #[expect(clippy::todo, unused_variables, missing_docs, reason = "the signatures come first")]
 impl Pool {
     /// Makes a pool on empty media.
-    pub fn create(media: Arc<dyn Media>, new: &NewPool, now: Timestamp) -> Result<()> {
+    pub fn create(media: &Arc<dyn Media>, new: &NewPool) -> Result<()> {
         todo!()
     }
     /// Whether media holds a pool.
@@ -80,8 +80,9 @@ impl Pool {
     pub fn rewind(&self, name: &str, to: &str, now: Timestamp) -> Result<SnapshotInfo> {
         todo!()
     }
-    /// Destroys a dataset (with its snapshots) or one snapshot. It can be undeleted until it is purged.
-    pub fn destroy(&self, name: &str, now: Timestamp) -> Result<()> {
+    /// Destroys a dataset (with its snapshots; with `recursive` also the datasets below it) or one snapshot.
+    /// It can be undeleted until it is purged.
+    pub fn destroy(&self, name: &str, recursive: bool, now: Timestamp) -> Result<()> {
         todo!()
     }
     /// Ends the wait of what was destroyed before `before`, so that its space comes back.
