@@ -1,0 +1,39 @@
+//! Destroying, and taking that back.
+
+use serde::{Deserialize, Serialize};
+
+use crate::time::Time;
+
+/// What was destroyed, or with `dry_run` what would be.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Destroyed {
+    /// What was asked for: a dataset or a snapshot.
+    pub name: String,
+    /// Whether this only says what would happen.
+    pub dry_run: bool,
+    /// Stored bytes that come back once it is purged.
+    pub frees: u64,
+    /// The datasets that go.
+    pub datasets: Vec<String>,
+    /// The snapshots that go, by full name.
+    pub snapshots: Vec<String>,
+    /// Until when it can be undeleted; absent when it was destroyed at once.
+    #[serde(default)]
+    pub undelete_until: Option<Time>,
+}
+
+/// Asks that a destroy be taken back.
+#[derive(Clone, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Undelete {
+    /// The name to come back by, where the old one is taken.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub to: Option<String>,
+}
+
+/// What came back.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Undeleted {
+    /// The dataset or snapshot, by its present name.
+    pub name: String,
+}

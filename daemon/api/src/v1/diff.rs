@@ -1,0 +1,45 @@
+//! Paths that differ between two snapshots, a snapshot and a head, a clone and its origin.
+
+use serde::{Deserialize, Serialize};
+
+/// What an entry says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DifferenceKind {
+    /// The path is only in the newer one.
+    Added,
+    /// The path is only in the older one.
+    Removed,
+    /// Its content or attributes changed.
+    Modified,
+    /// The same file has another path.
+    Renamed,
+}
+
+/// One path that differs.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Difference {
+    /// What happened.
+    pub kind: DifferenceKind,
+    /// The path, from the dataset's root. Bytes that are not UTF-8 are written as `\xNN`, a backslash as `\\`.
+    pub path: String,
+    /// Where it was before, for a rename.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from: Option<String>,
+    /// Bytes of it whose content differs.
+    pub changed_bytes: u64,
+}
+
+/// All that differs.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Diff {
+    /// The older side, as resolved.
+    pub older: String,
+    /// The newer side, as resolved.
+    pub newer: String,
+    /// The differences.
+    pub differences: Vec<Difference>,
+    /// Whether there are more than the limit let through.
+    #[serde(default)]
+    pub truncated: bool,
+}

@@ -1,0 +1,72 @@
+//! What happens, as it happens: the data of server-sent events, whose `event` is the happening's kind.
+
+use serde::{Deserialize, Serialize};
+
+use crate::time::Time;
+use crate::v1::Job;
+
+/// Something that happened.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Event {
+    /// Its number since the daemon started; grows by one.
+    pub number: u64,
+    /// When it happened.
+    pub at: Time,
+    /// What happened.
+    #[serde(flatten)]
+    pub happening: Happening,
+}
+
+/// What happened.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum Happening {
+    /// A job began, got on, or ended.
+    Job {
+        /// The job as it is now.
+        job: Box<Job>,
+    },
+    /// A dataset changed.
+    Dataset {
+        /// Its name; after a rename the new one.
+        name: String,
+        /// What changed.
+        change: Change,
+    },
+    /// A snapshot changed.
+    Snapshot {
+        /// Its full name; after a rename the new one.
+        name: String,
+        /// What changed.
+        change: Change,
+    },
+}
+
+impl Happening {
+    /// Its kind, as in JSON.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Job { .. } => "job",
+            Self::Dataset { .. } => "dataset",
+            Self::Snapshot { .. } => "snapshot",
+        }
+    }
+}
+
+/// What changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Change {
+    /// It was made.
+    Created,
+    /// It has another name.
+    Renamed,
+    /// Its properties or holds are others.
+    Set,
+    /// It has a snapshot's content again.
+    Rewound,
+    /// It was destroyed.
+    Destroyed,
+    /// Its destroy was taken back.
+    Undeleted,
+}

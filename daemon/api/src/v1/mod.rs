@@ -1,0 +1,35 @@
+//! Version 1 of the control API.
+//!
+//! Every answer of success is the resource itself as JSON; every other answer is a [`Problem`].
+//! [`path`] builds the paths, `docs/control.md` describes them.
+
+mod code;
+mod dataset;
+mod destroy;
+mod diff;
+mod envelope;
+mod event;
+mod job;
+pub mod path;
+mod problem;
+mod properties;
+mod snapshot;
+mod space;
+mod status;
+mod transfer;
+mod verify;
+
+pub use code::Code;
+pub use dataset::{CreateDataset, Dataset, Listing, Rename, Rewind, Rewound};
+pub use destroy::{Destroyed, Undelete, Undeleted};
+pub use diff::{Diff, Difference, DifferenceKind};
+pub use envelope::{ENVELOPE_VERSION, Envelope};
+pub use event::{Change, Event, Happening};
+pub use job::{Job, JobKind, JobReport, JobState, Jobs, Progress};
+pub use problem::{PROBLEM_MEDIA_TYPE, Problem};
+pub use properties::{Compression, PROPERTY_NAMES, Profile, Properties, PropertyChange, SyncMode};
+pub use snapshot::{CloneSnapshot, NewSnapshot, Origin, Snapshot, Snapshots, TakeSnapshots};
+pub use space::{DatasetSpace, PoolSpace, Space};
+pub use status::{Client, Clients, Counters, Share, Shares, State, Status};
+pub use transfer::{Export, Import, TransferReport};
+pub use verify::{Damage, Verify, VerifyReport};

@@ -1,0 +1,106 @@
+//! Paths of the API. A name is one segment: its `/` and `@` are percent-encoded, as in
+//! `/v1/datasets/prod%2Fdb`.
+
+/// The daemon's state.
+pub const STATUS: &str = "/v1/status";
+/// Space, of the pool and of every dataset.
+pub const SPACE: &str = "/v1/space";
+/// Datasets and snapshots.
+pub const DATASETS: &str = "/v1/datasets";
+/// Snapshots.
+pub const SNAPSHOTS: &str = "/v1/snapshots";
+/// What was destroyed and can be undeleted.
+pub const DESTROYED: &str = "/v1/destroyed";
+/// Paths that differ.
+pub const DIFF: &str = "/v1/diff";
+/// Imports, which are jobs.
+pub const IMPORTS: &str = "/v1/imports";
+/// Exports, which are jobs.
+pub const EXPORTS: &str = "/v1/exports";
+/// Verifications, which are jobs.
+pub const VERIFICATIONS: &str = "/v1/verifications";
+/// Jobs.
+pub const JOBS: &str = "/v1/jobs";
+/// What happens, as it happens (server-sent events).
+pub const EVENTS: &str = "/v1/events";
+/// What clients can mount.
+pub const SHARES: &str = "/v1/shares";
+/// Who is connected.
+pub const CLIENTS: &str = "/v1/clients";
+
+/// `name` as one segment of a path, or one value of a query.
+pub fn encode(name: &str) -> String {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
+    let encoded = |byte: u8| if plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") };
+    name.bytes().map(encoded).collect()
+}
+
+/// What a segment or a value stands for, if it is well encoded UTF-8.
+pub fn decode(segment: &str) -> Option<String> {
+    let mut bytes = Vec::with_capacity(segment.len());
+    let mut rest = segment.bytes();
+    while let Some(byte) = rest.next() {
+        bytes.push(match byte {
+            b'%' => (hexadecimal(rest.next()?)? << 4) | hexadecimal(rest.next()?)?,
+            _ => byte,
+        });
+    }
+    String::from_utf8(bytes).ok()
+}
+
+fn hexadecimal(digit: u8) -> Option<u8> {
+    char::from(digit).to_digit(16).map(|value| value as u8)
+}
+
+/// A dataset.
+pub fn dataset(name: &str) -> String {
+    format!("{DATASETS}/{}", encode(name))
+}
+
+/// Something to do with a dataset: `rename`, `rewind`.
+pub fn dataset_verb(name: &str, verb: &str) -> String {
+    format!("{}/{verb}", dataset(name))
+}
+
+/// A snapshot, by its full name `dataset@snapshot`.
+pub fn snapshot(name: &str) -> String {
+    format!("{SNAPSHOTS}/{}", encode(name))
+}
+
+/// Something to do with a snapshot: `rename`, `clone`.
+pub fn snapshot_verb(name: &str, verb: &str) -> String {
+    format!("{}/{verb}", snapshot(name))
+}
+
+/// A hold of a snapshot.
+pub fn hold(snapshot_name: &str, tag: &str) -> String {
+    format!("{}/holds/{}", snapshot(snapshot_name), encode(tag))
+}
+
+/// Where a destroy is taken back.
+pub fn undelete(name: &str) -> String {
+    format!("{DESTROYED}/{}/undelete", encode(name))
+}
+
+/// A job.
+pub fn job(id: u64) -> String {
+    format!("{JOBS}/{id}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_survive_being_part_of_a_path() {
+        for name in ["", "a", "a/b@c", "50% off?&#+ =", "é\u{0}\n", "..", "%2F"] {
+            let encoded = encode(name);
+            assert!(!encoded.contains(['/', '?', '#', '&', ' ', '+']), "{encoded}");
+            assert_eq!(decode(&encoded).as_deref(), Some(name));
+        }
+        assert_eq!(dataset("a/b"), "/v1/datasets/a%2Fb");
+        for wrong in ["%", "%2", "%zz", "%ff", "%+1"] {
+            assert_eq!(decode(wrong), None, "{wrong}");
+        }
+    }
+}
