@@ -17,6 +17,8 @@ pub mod superblock;
 
 pub mod account;
 
+pub mod dedup;
+
 pub mod tree;
 
 pub mod catalog;

@@ -205,6 +205,11 @@ fn name_of(stream: Stream, segment: SegmentId) -> String {
     }
 }
 
+/// Whether a file of the pool has such a name because it is a segment, or one kept in reserve.
+pub fn is_segment_name(name: &str) -> bool {
+    parse_name(name).is_some() || parse_hex(name, "reserve-").is_some()
+}
+
 fn parse_name(name: &str) -> Option<(Stream, SegmentId)> {
     let (stream, number) = match parse_hex(name, "data-") {
         Some(number) => (Stream::Data, number),

@@ -16,6 +16,7 @@ use crate::format::SegmentId;
 
 pub use codec::{OpenSegment, SegmentsState};
 pub use exclusive::Exclusive;
+pub use files::is_segment_name;
 pub use segments::Segments;
 pub use stream::Finished;
 

@@ -59,6 +59,13 @@ impl Node {
         bytes
     }
 
+    /// The id that stored bytes say they have, if they are a whole node's.
+    pub fn stored_id(bytes: &[u8]) -> Option<SlotId> {
+        let at = CHECKSUM_LENGTH + MAGIC.len() + 2 + 1 + 1;
+        let id = SlotId(u64::from_le_bytes(*bytes.get(at..)?.first_chunk()?));
+        Self::check_stored(bytes, id).is_ok().then_some(id)
+    }
+
     /// The node in `bytes`, if it was stored under `id` and its logical content is what `hash` names.
     pub fn decode(bytes: &[u8], id: SlotId, hash: &Checksum) -> Result<Self, DecodeError> {
         let mut decoder = Self::check_stored(bytes, id)?;
