@@ -21,6 +21,8 @@ pub mod dedup;
 
 pub mod tree;
 
+pub mod store;
+
 pub mod catalog;
 pub mod content;
 

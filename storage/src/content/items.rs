@@ -18,6 +18,9 @@ pub trait Items {
     /// Fills `buffer` from a file's bytes; what was never written is zero. Knows nothing of file sizes.
     fn read(&self, inode: InodeNumber, offset: u64, buffer: &mut [u8]) -> Result<()>;
 
+    /// Bytes of the whole blocks that a file has now.
+    fn allocated(&self, inode: InodeNumber) -> Result<u64>;
+
     /// The first offset at or after `offset`, and below `end`, that lies in an allocated block (`data`) or in none.
     fn seek(&self, inode: InodeNumber, offset: u64, end: u64, data: bool) -> Result<Option<u64>>;
 }

@@ -17,9 +17,21 @@ impl Sealed {
     /// Seals 1 to 32 whole blocks of `block_len` bytes that lie one after another in `plain`, compressed
     /// at `level`, or raw.
     pub fn seal(plain: &[u8], block_len: usize, level: Option<i8>, origin: Origin, with: &mut Compressor) -> Self {
+        let hashes = plain.chunks(block_len).map(Checksum::of).collect();
+        Self::seal_hashed(plain, block_len, hashes, level, origin, with)
+    }
+
+    /// The same for blocks whose hashes are known.
+    pub fn seal_hashed(
+        plain: &[u8],
+        block_len: usize,
+        hashes: Vec<Checksum>,
+        level: Option<i8>,
+        origin: Origin,
+        with: &mut Compressor,
+    ) -> Self {
         assert!(block_len.is_power_of_two() && (4 << 10..=64 << 10).contains(&block_len), "a block of {block_len}");
-        assert!(plain.len().is_multiple_of(block_len) && (1..=PLAIN_LEN_MAX).contains(&plain.len()));
-        let hashes: Vec<_> = plain.chunks_exact(block_len).map(Checksum::of).collect();
+        assert!((1..=PLAIN_LEN_MAX).contains(&plain.len()) && plain.len() == hashes.len() * block_len);
         assert!(hashes.len() <= BLOCKS_MAX, "an extent of {} blocks", hashes.len());
         let header = Header {
             id: SlotId(0),

@@ -1,9 +1,9 @@
 //! Which item of the tree holds what, and the bounds that the layout sets.
 //!
-//! Invariant: an object number is an inode's, or [`ORPHANS`]; kind [`crate::content::RUN_KIND`] is
-//! content's, and no item here has it.
+//! Invariant: an object number is an inode's, or [`ORPHANS`]; kinds [`RUN_KIND`] and
+//! [`ALLOCATED_KIND`] are content's, and no item here has them.
 
-use crate::content::{RUN_KIND, VALUE_MAX};
+use crate::content::{ALLOCATED_KIND, RUN_KIND, VALUE_MAX};
 use crate::format::InodeNumber;
 use crate::tree::Key;
 
@@ -48,7 +48,14 @@ pub const ERASE_AT_ONCE_MAX: u64 = 1 << 20;
 const _: () = assert!(ENTRY_HASH_BITS + ORDINAL_BITS < 63, "a cookie must be below 2^63");
 const _: () = assert!(XATTR_HASH_BITS + ORDINAL_BITS + XATTR_CHUNK_BITS <= 64);
 const _: () = assert!((XATTR_VALUE_MAX - XATTR_INLINE_LENGTH).div_ceil(CHUNK_LENGTH) <= 1 << XATTR_CHUNK_BITS);
-const _: () = assert!(INODE_KIND != RUN_KIND && ENTRY_KIND != RUN_KIND && XATTR_KIND != RUN_KIND);
+const KINDS: [u8; 6] = [INODE_KIND, ENTRY_KIND, XATTR_KIND, TARGET_KIND, ORPHAN_KIND, XATTR_CHUNK_KIND];
+const _: () = {
+    let mut index = 0;
+    while index < KINDS.len() {
+        assert!(KINDS[index] != RUN_KIND && KINDS[index] != ALLOCATED_KIND, "content's kinds are its own");
+        index += 1;
+    }
+};
 
 /// Where an inode is.
 pub const fn inode_key(inode: InodeNumber) -> Key {

@@ -20,7 +20,7 @@ mod xattrs;
 
 pub use apply::{Effect, Outcome, apply, make_root};
 pub use directory::Names;
-pub use inode::{Inode, with_allocated};
+pub use inode::Inode;
 pub use interface::*;
 pub use orphans::{orphans, plan_reap};
 pub use plan::Plan;

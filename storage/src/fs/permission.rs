@@ -47,7 +47,7 @@ impl Caller {
 impl Inode {
     /// Checks bits of [`access`].
     pub(crate) fn require(&self, caller: &Caller, wanted: u8) -> Result<()> {
-        check_access(&self.attributes(), caller, wanted)
+        check_access(&self.attributes_with(0), caller, wanted)
     }
 
     /// Checks that the caller owns this.
@@ -57,7 +57,7 @@ impl Inode {
 
     /// Checks that the caller may read its bytes. Who may execute a file may have its pages read.
     pub(crate) fn require_reading(&self, caller: &Caller) -> Result<()> {
-        let enough = granted(&self.attributes(), caller) & (access::READ | access::EXECUTE) != 0;
+        let enough = granted(&self.attributes_with(0), caller) & (access::READ | access::EXECUTE) != 0;
         if enough || caller.is_owner(self.uid) { Ok(()) } else { Err(ErrorKind::Access.into()) }
     }
 

@@ -24,7 +24,7 @@ impl<'a> Reader<'a> {
 
     /// An inode's attributes. `Stale` if there is none; an orphan has no links.
     pub fn attributes(&self, inode: InodeNumber) -> Result<Attributes> {
-        Ok(Inode::load(self.items, inode)?.attributes())
+        Inode::load(self.items, inode)?.attributes(self.items)
     }
 
     /// Checks that the caller has all `wanted` bits of [`access`].
@@ -36,7 +36,7 @@ impl<'a> Reader<'a> {
     pub fn lookup(&self, context: &Context, directory: InodeNumber, name: &[u8]) -> Result<Attributes> {
         let inode = self.searchable(context, directory)?;
         match name {
-            b"." => Ok(inode.attributes()),
+            b"." => inode.attributes(self.items),
             b".." => self.attributes(inode.parent),
             _ => {
                 directory::check_name(name)?;

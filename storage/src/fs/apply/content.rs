@@ -48,11 +48,11 @@ fn around(
     act: impl FnOnce(&mut dyn ItemsMut, &mut Inode) -> Result<Timestamp>,
 ) -> Result<Changed> {
     let mut inode = Inode::load(&*items, inode)?;
-    let before = inode.attributes();
+    let before = inode.attributes(items)?;
     let changed = act(items, &mut inode)?;
     inode.touch(changed);
     inode.store(items)?;
-    Ok(Changed { before, after: inode.attributes() })
+    Ok(Changed { before, after: inode.attributes(items)? })
 }
 
 fn note_content_change(file: &mut Inode, clear_setid: bool, modified: Timestamp) {

@@ -24,7 +24,7 @@ pub(super) fn create(
     }
     put_entry(items, name, inode)?;
     let directory = change_directory(items, name.0, 1, i64::from(inode.is_directory()), now)?;
-    let mut outcome = Outcome::of(Effect::Created(Created { object: inode.attributes(), directory }));
+    let mut outcome = Outcome::of(Effect::Created(Created { object: inode.attributes(items)?, directory }));
     (outcome.inodes, outcome.taken) = (1, Some(inode.number));
     Ok(outcome)
 }
@@ -36,7 +36,7 @@ pub(super) fn link(items: &mut dyn ItemsMut, inode: InodeNumber, name: NewName<'
     inode.store(items)?;
     put_entry(items, name, &inode)?;
     let directory = change_directory(items, name.0, 1, 0, now)?;
-    Ok(Outcome::of(Effect::Linked(Linked { object: inode.attributes(), directory })))
+    Ok(Outcome::of(Effect::Linked(Linked { object: inode.attributes(items)?, directory })))
 }
 
 pub(super) fn remove(
@@ -129,11 +129,11 @@ fn change_directory(
     now: Timestamp,
 ) -> Result<Changed> {
     let mut directory = Inode::load(&*items, directory)?;
-    let before = directory.attributes();
+    let before = directory.attributes(items)?;
     directory.size = directory.size.saturating_add_signed(entries * ENTRY_SIZE as i64);
     directory.links = directory.links.saturating_add_signed(subdirectories as i32);
     directory.modified = now;
     directory.touch(now);
     directory.store(items)?;
-    Ok(Changed { before, after: directory.attributes() })
+    Ok(Changed { before, after: directory.attributes(items)? })
 }

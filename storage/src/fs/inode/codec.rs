@@ -1,15 +1,13 @@
-//! An inode's item: 101 bytes, little-endian. See `FORMAT.md`, "Inode item".
+//! An inode's item: 93 bytes, little-endian. See `FORMAT.md`, "Inode item".
 //!
 //! Invariant: what [`decode`] accepts, [`encode`] gives back byte by byte.
 
-use crate::error::Result;
 use crate::format::{DecodeError, Decoder, Encoder, InodeNumber, Timestamp};
 use crate::fs::layout::XATTR_NAMES_MAX;
 use crate::fs::{FILE_SIZE_MAX, FileKind, Inode};
 
 const VERSION: u8 = 1;
-const LENGTH: usize = 101;
-const ALLOCATED: std::ops::Range<usize> = 24..32;
+const LENGTH: usize = 93;
 /// The special field is an exclusive create's verifier.
 const FLAG_EXCLUSIVE: u8 = 1;
 
@@ -24,7 +22,7 @@ pub(crate) fn encode(inode: &Inode) -> Vec<u8> {
     let mut item = Encoder::with_capacity(LENGTH);
     item.u8(VERSION).u8(kind_code(inode.kind)).u16(inode.mode as u16);
     item.u32(inode.links).u32(inode.uid).u32(inode.gid);
-    item.u64(inode.size).u64(inode.allocated).u64(inode.change).u64(special);
+    item.u64(inode.size).u64(inode.change).u64(special);
     for time in [inode.accessed, inode.modified, inode.changed, inode.created] {
         put_time(&mut item, time);
     }
@@ -42,7 +40,6 @@ pub(crate) fn decode(number: InodeNumber, item: &[u8]) -> Result<Inode, DecodeEr
     inode.uid = item.u32()?;
     inode.gid = item.u32()?;
     inode.size = item.u64()?;
-    inode.allocated = item.u64()?;
     inode.change = item.u64()?;
     let special = item.u64()?;
     inode.accessed = take_time(&mut item)?;
@@ -71,14 +68,6 @@ fn set_special(inode: &mut Inode, special: u64, flags: u8) -> Result<(), DecodeE
         _ => return Err(DecodeError::Field("inode's flags")),
     }
     Ok(())
-}
-
-/// An inode's item with `delta` bytes more or fewer allocated: for the commit, which knows them.
-pub fn with_allocated(item: &[u8], delta: i64) -> Result<Vec<u8>> {
-    let allocated = decode(InodeNumber(0), item)?.allocated.saturating_add_signed(delta);
-    let mut item = item.to_vec();
-    item[ALLOCATED].copy_from_slice(&allocated.to_le_bytes());
-    Ok(item)
 }
 
 pub(crate) fn check_version(structure: &'static str, found: u8) -> Result<(), DecodeError> {

@@ -4,13 +4,12 @@
 
 mod codec;
 
-pub use codec::with_allocated;
 pub(crate) use codec::{check_version, decode, encode, kind_code, kind_of, put_time, take_time};
 
 use crate::content::{Items, ItemsMut};
 use crate::error::{ErrorKind, Result};
 use crate::format::{InodeNumber, Timestamp};
-use crate::fs::{Attributes, FileKind, layout};
+use crate::fs::{Attributes, Changed, FileKind, layout};
 
 /// All that is kept of an inode beside its content.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,8 +28,6 @@ pub struct Inode {
     pub gid: u32,
     /// Bytes: see [`Attributes::size`].
     pub size: u64,
-    /// Bytes allocated, as of the last commit.
-    pub allocated: u64,
     /// Grows with every change of content or attributes.
     pub change: u64,
     /// Last access.
@@ -62,7 +59,6 @@ impl Inode {
             uid: 0,
             gid: 0,
             size: 0,
-            allocated: 0,
             change: 1,
             accessed: now,
             modified: now,
@@ -115,8 +111,26 @@ impl Inode {
         self.change += 1;
     }
 
-    /// What `stat` tells of it.
-    pub fn attributes(&self) -> Attributes {
+    /// Bytes of the blocks that it has.
+    pub fn allocated(&self, items: &dyn Items) -> Result<u64> {
+        match self.kind {
+            FileKind::Regular => items.allocated(self.number),
+            _ => Ok(0),
+        }
+    }
+
+    /// What `stat` tells of it, where `items` are the state that it was loaded from, or stored to.
+    pub fn attributes(&self, items: &dyn Items) -> Result<Attributes> {
+        Ok(self.attributes_with(self.allocated(items)?))
+    }
+
+    /// Of a directory: that nothing about it changes.
+    pub(crate) fn unchanged(&self) -> Changed {
+        Changed { before: self.attributes_with(0), after: self.attributes_with(0) }
+    }
+
+    /// What `stat` tells of it, with this many bytes allocated.
+    pub(crate) fn attributes_with(&self, allocated: u64) -> Attributes {
         Attributes {
             inode: self.number,
             kind: self.kind,
@@ -125,7 +139,7 @@ impl Inode {
             uid: self.uid,
             gid: self.gid,
             size: self.size,
-            allocated: self.allocated,
+            allocated,
             device: self.device,
             accessed: self.accessed,
             modified: self.modified,

@@ -23,7 +23,7 @@ impl Reader<'_> {
             return Err(ErrorKind::Conflict.into());
         }
         if *change == AttributeChange::default() {
-            let attributes = present.attributes();
+            let attributes = present.attributes(self.items)?;
             return Ok(Plan::Nothing(Changed { before: attributes.clone(), after: attributes }));
         }
         Ok(Plan::Record(Record::SetAttributes { inode, set, now: context.now }))

@@ -16,7 +16,7 @@ impl Reader<'_> {
     ) -> Result<Plan<'r, Changed>> {
         let file = self.writable(context, inode)?;
         if bytes.is_empty() {
-            return Ok(nothing(&file));
+            return self.nothing(&file);
         }
         match offset.checked_add(bytes.len() as u64) {
             Some(end) if end <= FILE_SIZE_MAX => {}
@@ -46,7 +46,7 @@ impl Reader<'_> {
         let file = self.writable(context, inode)?;
         let end = offset.saturating_add(length);
         if length == 0 || offset >= file.size {
-            return Ok(nothing(&file));
+            return self.nothing(&file);
         }
         // Beyond its size a file has nothing: to punch there too gives back the last block.
         let end = if end >= file.size { DATA_END } else { end };
@@ -54,15 +54,16 @@ impl Reader<'_> {
         Ok(Plan::Record(Record::Punch { inode, first: offset, end, clear_setid, now: context.now }))
     }
 
+    fn nothing<'r>(&self, file: &Inode) -> Result<Plan<'r, Changed>> {
+        let attributes = file.attributes(self.items)?;
+        Ok(Plan::Nothing(Changed { before: attributes.clone(), after: attributes }))
+    }
+
     fn writable(&self, context: &Context, inode: InodeNumber) -> Result<Inode> {
         let file = Inode::load_regular(self.items, inode)?;
         file.require_writing(&context.caller)?;
         Ok(file)
     }
-}
-
-fn nothing<'r>(file: &Inode) -> Plan<'r, Changed> {
-    Plan::Nothing(Changed { before: file.attributes(), after: file.attributes() })
 }
 
 /// Whether a change of content takes the bits that set user and group: unless the superuser makes it.

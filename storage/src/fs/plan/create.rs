@@ -6,8 +6,8 @@ use crate::fs::directory::{self, Place};
 use crate::fs::permission::SETGID;
 use crate::fs::plan::attributes::{check_owners, check_size, check_time, time_of};
 use crate::fs::{
-    AttributeChange, Caller, Changed, Context, Created, FileKind, Inode, LINK_MAX, NewObject, Plan, Reader, Record,
-    SYMLINK_MAX, SetTime,
+    AttributeChange, Caller, Context, Created, FileKind, Inode, LINK_MAX, NewObject, Plan, Reader, Record, SYMLINK_MAX,
+    SetTime,
 };
 
 impl Reader<'_> {
@@ -52,8 +52,8 @@ impl Reader<'_> {
         let found = Inode::load(self.items, found)?;
         match object {
             NewObject::Regular { exclusive: verifier @ Some(_) } if found.exclusive == *verifier => {
-                let directory = Changed { before: parent.attributes(), after: parent.attributes() };
-                Ok(Plan::Nothing(Created { object: found.attributes(), directory }))
+                let directory = parent.unchanged();
+                Ok(Plan::Nothing(Created { object: found.attributes(self.items)?, directory }))
             }
             _ => Err(ErrorKind::Exists.into()),
         }

@@ -45,7 +45,7 @@ impl Reader<'_> {
         if victim.is_directory() {
             return Err(ErrorKind::IsDirectory.into());
         }
-        Ok(removal(context, directory, entry.position, &victim, retained))
+        self.removal(context, directory, entry.position, &victim, retained)
     }
 
     /// Plans to remove an empty directory.
@@ -68,7 +68,7 @@ impl Reader<'_> {
         if !directory::is_empty(self.items, victim.number)? {
             return Err(ErrorKind::NotEmpty.into());
         }
-        Ok(removal(context, directory, entry.position, &victim, retained))
+        self.removal(context, directory, entry.position, &victim, retained)
     }
 
     /// Finds a name that the caller may take out of a directory.
@@ -87,30 +87,31 @@ impl Reader<'_> {
         let inode = Inode::load(self.items, entry.inode)?;
         Ok((entry, inode))
     }
+
+    fn removal(
+        &self,
+        context: &Context,
+        directory: InodeNumber,
+        position: u64,
+        victim: &Inode,
+        retained: impl Fn(InodeNumber) -> bool,
+    ) -> Result<Plan<'static, Changed>> {
+        let fate = self.fate_of(victim, retained)?;
+        Ok(Plan::Record(Record::Remove { directory, position, inode: victim.number, fate, now: context.now }))
+    }
+
+    /// What becomes of an object when a name of it goes.
+    pub(super) fn fate_of(&self, victim: &Inode, retained: impl Fn(InodeNumber) -> bool) -> Result<Fate> {
+        Ok(if victim.links > 1 && !victim.is_directory() {
+            Fate::Keep
+        } else if retained(victim.number) || victim.allocated(self.items)? > ERASE_AT_ONCE_MAX {
+            Fate::Orphan
+        } else {
+            Fate::Erase
+        })
+    }
 }
 
 fn place_is_free(place: &directory::Place) -> bool {
     !matches!(place, directory::Place::Taken(_))
-}
-
-fn removal(
-    context: &Context,
-    directory: InodeNumber,
-    position: u64,
-    victim: &Inode,
-    retained: impl Fn(InodeNumber) -> bool,
-) -> Plan<'static, Changed> {
-    let fate = fate_of(victim, retained);
-    Plan::Record(Record::Remove { directory, position, inode: victim.number, fate, now: context.now })
-}
-
-/// What becomes of an object when a name of it goes.
-pub(super) fn fate_of(victim: &Inode, retained: impl Fn(InodeNumber) -> bool) -> Fate {
-    if victim.links > 1 && !victim.is_directory() {
-        Fate::Keep
-    } else if retained(victim.number) || victim.allocated > ERASE_AT_ONCE_MAX {
-        Fate::Orphan
-    } else {
-        Fate::Erase
-    }
 }

@@ -3,8 +3,7 @@
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::InodeNumber;
 use crate::fs::directory::{self, Place};
-use crate::fs::plan::names::fate_of;
-use crate::fs::{Changed, Context, Fate, Inode, LINK_MAX, Plan, Reader, Record, Renamed, access};
+use crate::fs::{Context, Fate, Inode, LINK_MAX, Plan, Reader, Record, Renamed, access};
 
 /// What the new name means for the one that moves there.
 struct Target {
@@ -38,7 +37,7 @@ impl Reader<'_> {
         }
         let place = directory::find(self.items, self.names, to_directory, to)?;
         if matches!(&place, Place::Taken(present) if present.inode == moved.number) {
-            return Ok(Plan::Nothing(Renamed { from: unchanged(&source), to: unchanged(&target) }));
+            return Ok(Plan::Nothing(Renamed { from: source.unchanged(), to: target.unchanged() }));
         }
         source.require_taking(&context.caller, &moved)?;
         let found = self.target(context, &target, &moved, place, retained)?;
@@ -83,7 +82,7 @@ impl Reader<'_> {
             (true, true) if !directory::is_empty(self.items, victim.number)? => return Err(ErrorKind::NotEmpty.into()),
             _ => {}
         }
-        Ok(Target { position: entry.position, replaced: Some((victim.number, fate_of(&victim, retained))) })
+        Ok(Target { position: entry.position, replaced: Some((victim.number, self.fate_of(&victim, retained)?)) })
     }
 
     /// Whether `directory` is `ancestor`, or lies somewhere below it.
@@ -105,8 +104,4 @@ impl Reader<'_> {
         }
         Ok(true)
     }
-}
-
-fn unchanged(directory: &Inode) -> Changed {
-    Changed { before: directory.attributes(), after: directory.attributes() }
 }

@@ -271,8 +271,11 @@ fn an_open_or_large_file_outlives_its_name() {
         if open {
             fs.open.insert(file);
         } else {
-            let item = fs.store.items.get_mut(&layout::inode_key(file)).unwrap();
-            *item = with_allocated(item, 2 << 20).unwrap();
+            let allocated = |fs: &Fs| fs.reader().attributes(file).unwrap().allocated;
+            fs.write(&root(3), file, 0, &vec![7; (1 << 20) - 9 * 8192]).unwrap();
+            assert_eq!(allocated(&fs), layout::ERASE_AT_ONCE_MAX);
+            fs.write(&root(3), file, (10 << 20) - 1, &[7]).unwrap();
+            assert_eq!(allocated(&fs), layout::ERASE_AT_ONCE_MAX + 4096);
         }
         fs.remove(&root(4), ROOT, b"f").unwrap();
         assert_eq!(orphans(&fs.store, InodeNumber(0), 9).unwrap(), [file]);

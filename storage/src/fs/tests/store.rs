@@ -34,6 +34,10 @@ impl Items for Store {
         Ok(())
     }
 
+    fn allocated(&self, inode: InodeNumber) -> Result<u64> {
+        Ok(self.blocks.range((inode, 0)..=(inode, u64::MAX)).count() as u64 * BLOCK)
+    }
+
     fn seek(&self, inode: InodeNumber, offset: u64, end: u64, data: bool) -> Result<Option<u64>> {
         let first = offset / BLOCK;
         let block = if data {
@@ -107,7 +111,7 @@ impl Fs {
         let encoded = record.encode().to_vec();
         let decoded = Record::decode(&encoded).unwrap();
         assert_eq!(decoded, record);
-        let before = Store { items: self.store.items.clone(), ..Store::default() };
+        let before = self.store.clone();
         let outcome = apply(&mut self.store, &decoded).unwrap();
         check_effect(&before, &self.store, &outcome.effect);
         self.inodes += outcome.inodes;
@@ -234,7 +238,9 @@ impl Fs {
 
 /// What an effect tells of before and after is what the items say before and after.
 fn check_effect(before: &Store, after: &Store, effect: &Effect) {
-    let load = |store: &Store, attributes: &Attributes| Inode::load(store, attributes.inode).unwrap().attributes();
+    let load = |store: &Store, attributes: &Attributes| {
+        Inode::load(store, attributes.inode).unwrap().attributes(store).unwrap()
+    };
     let (changes, object) = match effect {
         Effect::Changed(changed) => (vec![changed], None),
         Effect::Created(created) => (vec![&created.directory], Some(&created.object)),

@@ -1,0 +1,187 @@
+//! Turns a frozen overlay into edits of the tree below it, and its dirty blocks into extents.
+//!
+//! Invariants: a block that equals what the tree has is not written; each block is hashed once; nothing depends on
+//! how the executor schedules; what an error leaves appended is freed again.
+
+mod groups;
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use crate::content::view::add_allocated;
+use crate::content::write_back::groups::{Dirty, Groups};
+use crate::content::{Overlay, RUN_KIND, allocated_key};
+use crate::error::Result;
+use crate::executor;
+use crate::extent::{Origin, Sealed};
+use crate::format::{Birth, BlockHash, Checksum, DatasetId, InodeNumber, SlotId};
+use crate::store::Store;
+use crate::tree::{Edit, Key, Reader, Root, Run};
+
+/// Bytes of plain data that are hashed, compressed and held at once.
+const BATCH_LEN: usize = 8 << 20;
+/// Bytes that one job hashes.
+const HASHED_AT_ONCE: usize = 128 << 10;
+
+/// How an overlay is written back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct WriteBack {
+    /// Whose it is.
+    pub dataset: DatasetId,
+    /// Bytes in a block.
+    pub block_len: u32,
+    /// Most bytes of plain data in an extent.
+    pub extent_len: u32,
+    /// The level to compress at; `None`: not at all.
+    pub level: Option<i8>,
+    /// The commit that it becomes part of.
+    pub birth: Birth,
+    /// Whether it may use the pool's reserve.
+    pub privileged: bool,
+}
+
+/// What became of an overlay.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub struct WrittenBack {
+    /// What makes the tree below the tree with the overlay in it.
+    pub edits: Vec<Edit>,
+    /// How many bytes of whole blocks all files together have more.
+    pub allocated_change: i64,
+    /// Bytes of the blocks that were written, before compression.
+    pub plain_bytes: u64,
+}
+
+/// Writes the dirty blocks of `overlay`, which lies on the tree of `below`, and tells the edits that make it part of
+/// the tree. On an error nothing is kept of what was written.
+pub fn write_back(store: &Store, below: &Root, overlay: &Overlay, how: &WriteBack) -> Result<WrittenBack> {
+    let written = WrittenBack { allocated_change: overlay.allocated_change(), ..WrittenBack::default() };
+    let mut work = Work { store, below: Reader::new(store, *below), how, appended: Vec::new(), written };
+    match work.items(overlay).and_then(|()| work.blocks(overlay)) {
+        Ok(()) => Ok(work.written),
+        Err(error) => {
+            for (id, count) in work.appended {
+                store.account().free(how.birth, id, 0, count)?;
+            }
+            Err(error.during("write back what a dataset has in memory"))
+        }
+    }
+}
+
+struct Work<'a> {
+    store: &'a Store,
+    below: Reader<'a>,
+    how: &'a WriteBack,
+    /// Extents, and how many blocks each has.
+    appended: Vec<(SlotId, u8)>,
+    written: WrittenBack,
+}
+
+impl Work<'_> {
+    /// Edits for items, holes and counts.
+    fn items(&mut self, overlay: &Overlay) -> Result<()> {
+        let edits = &mut self.written.edits;
+        for (key, value) in overlay.items(Key::MIN, Key::MAX) {
+            edits.push(value.map_or(Edit::Delete(key), |value| Edit::Put(key, value.to_vec())));
+        }
+        for (inode, file) in overlay.files() {
+            for hole in file.holes.iter() {
+                let key = |number| Key::new(inode.0, RUN_KIND, number);
+                edits.push(Edit::DeleteRange(key(hole.start), key(hole.end - 1)));
+            }
+            if file.allocated_change != 0 {
+                let key = allocated_key(inode);
+                let allocated = add_allocated(self.below.get(key)?, file.allocated_change)?;
+                edits.push(match allocated {
+                    0 => Edit::Delete(key),
+                    _ => Edit::Put(key, allocated.to_le_bytes().to_vec()),
+                });
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes the dirty blocks, a batch at a time.
+    fn blocks(&mut self, overlay: &Overlay) -> Result<()> {
+        let mut groups = Groups::new(self.how.block_len, self.how.extent_len);
+        let all = overlay
+            .files()
+            .flat_map(|(inode, file)| file.blocks.iter().map(move |(number, plain)| (inode, *number, plain)));
+        let mut all = all.peekable();
+        while all.peek().is_some() {
+            let batch: Vec<_> = all.by_ref().take(BATCH_LEN / self.how.block_len as usize).collect();
+            let hashes = self.hash(&batch);
+            let changed = self.changed(&batch, &hashes)?;
+            // Whatever can tell that a block is stored already, by its position, hash or bytes, belongs here:
+            // it makes a run of what it finds, and lets through the rest.
+            for number in changed {
+                let (inode, position, plain) = batch[number];
+                groups.push(Dirty { inode, number: position, plain: Arc::clone(plain), hash: hashes[number] });
+            }
+            self.write(groups.take_full())?;
+        }
+        self.write(groups.finish())
+    }
+
+    fn hash(&self, batch: &[(InodeNumber, u64, &Arc<[u8]>)]) -> Vec<Checksum> {
+        let pieces: Vec<_> = batch.chunks(HASHED_AT_ONCE / self.how.block_len as usize).collect();
+        let hash = |piece: usize| pieces[piece].iter().map(|(_, _, plain)| Checksum::of(plain)).collect::<Vec<_>>();
+        executor::map(self.store.executor(), pieces.len(), hash).concat()
+    }
+
+    /// Which blocks of a batch differ from what the tree has in their place.
+    fn changed(&self, batch: &[(InodeNumber, u64, &Arc<[u8]>)], hashes: &[Checksum]) -> Result<Vec<usize>> {
+        let mut changed = Vec::with_capacity(batch.len());
+        let mut start = 0;
+        for piece in batch.chunk_by(|left, right| left.0 == right.0 && left.1 + 1 == right.1) {
+            let (inode, first, _) = piece[0];
+            let numbers = first..first + piece.len() as u64;
+            let stored = self.stored_hashes(inode, numbers)?;
+            let differs = |at: &usize| stored[*at - start] != Some(hashes[*at].block_hash());
+            changed.extend((start..start + piece.len()).filter(differs));
+            start += piece.len();
+        }
+        Ok(changed)
+    }
+
+    fn stored_hashes(&self, inode: InodeNumber, numbers: Range<u64>) -> Result<Vec<Option<BlockHash>>> {
+        let pointers = self.below.blocks(inode.0, RUN_KIND, numbers)?;
+        Ok(pointers.into_iter().map(|pointer| pointer.map(|pointer| pointer.hash)).collect())
+    }
+
+    /// Seals groups in parallel, and appends them in order.
+    fn write(&mut self, groups: Vec<Vec<Dirty>>) -> Result<()> {
+        let sealed = executor::map(self.store.executor(), groups.len(), |number| self.seal(&groups[number]));
+        for (group, sealed) in groups.into_iter().zip(sealed) {
+            let id = self.store.account().append_extent(self.how.birth, self.how.privileged, &mut sealed?)?;
+            self.appended.push((id, group.len() as u8));
+            self.written.plain_bytes += group.len() as u64 * u64::from(self.how.block_len);
+            self.refer(id, group);
+        }
+        Ok(())
+    }
+
+    fn seal(&self, group: &[Dirty]) -> Result<Sealed> {
+        let block_len = self.how.block_len as usize;
+        let mut plain = Vec::with_capacity(group.len() * block_len);
+        group.iter().for_each(|dirty| plain.extend_from_slice(&dirty.plain));
+        let hashes = group.iter().map(|dirty| dirty.hash).collect();
+        let first = &group[0];
+        let origin = Origin { dataset: self.how.dataset, inode: first.inode, first_block: first.number };
+        self.store
+            .with_compressor(|with| Ok(Sealed::seal_hashed(&plain, block_len, hashes, self.how.level, origin, with)))
+    }
+
+    /// Edits that put the blocks of a new extent into their files, where they are read from the cache at first.
+    fn refer(&mut self, id: SlotId, group: Vec<Dirty>) {
+        let mut first = 0;
+        for piece in group.chunk_by(Dirty::is_followed_by) {
+            let hashes = piece.iter().map(|dirty| dirty.hash.block_hash()).collect::<Vec<_>>();
+            let key = Key::new(piece[0].inode.0, RUN_KIND, piece[0].number);
+            self.written.edits.push(Edit::Run(key, Run { id, first, birth: self.how.birth, hashes }));
+            first += piece.len() as u8;
+        }
+        for (index, dirty) in (0..).zip(group) {
+            self.store.keep_block(id, index, dirty.hash.block_hash(), dirty.plain);
+        }
+    }
+}
