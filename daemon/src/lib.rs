@@ -3,6 +3,14 @@
 //! The modules are floors, ground floor first; a paragraph of `mod` lines is one floor. A module
 //! uses floors below its own, never a neighbour and never one above (`tests/architecture.rs`).
 
+pub mod clock;
+pub mod executor;
+pub mod metrics;
+pub mod notify;
+
+pub mod logging;
 pub mod shares;
+
+pub mod config;
 
 pub mod nfs;

@@ -1,0 +1,157 @@
+//! The daemon's configuration: defaults, then the file, then the command line.
+//!
+//! Invariant: every key is one row of [`keys`], from which the file is read, the flags are made and the commented
+//! default is printed; so none can be undocumented, and none that is misspelt passes.
+
+mod arguments;
+mod file;
+mod keys;
+mod nearest;
+mod value;
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use cow_storage::pool::Budgets;
+
+pub use crate::config::arguments::{Arguments, Command, UsageError, help};
+pub use crate::config::file::{ConfigError, default_file};
+use crate::logging::Logging;
+use crate::shares::{Access, Network, Rule, Squash};
+
+/// Where the file is looked for.
+pub const DEFAULT_PATH: &str = "/etc/cow/cowd.toml";
+
+/// Everything that can be configured.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Config {
+    /// The directory of the pool.
+    pub pool: PathBuf,
+    /// Bytes in a segment file of a pool that is made.
+    pub segment_size: u64,
+    /// Bytes in the intent log of a pool that is made.
+    pub intent_size: u64,
+    /// What may be kept in memory.
+    pub memory: Budgets,
+    /// Most time between two commits.
+    pub commit_interval: Duration,
+    /// How long what was destroyed can be undeleted.
+    pub undelete_window: Duration,
+    /// Where NFS listens.
+    pub nfs: SocketAddr,
+    /// Most NFS connections.
+    pub connections_max: usize,
+    /// Who may use the shares.
+    pub exports: Access,
+    /// The control API's socket.
+    pub control: PathBuf,
+    /// Permission bits of the socket.
+    pub control_mode: u32,
+    /// Where the control API listens for HTTP over TCP, if it does.
+    pub http: Option<SocketAddr>,
+    /// The file with the token that callers over TCP must know.
+    pub token_file: Option<PathBuf>,
+    /// Most jobs that run at once.
+    pub jobs_running_max: usize,
+    /// Most jobs that are remembered after they have ended.
+    pub jobs_kept_max: usize,
+    /// What is logged, and how.
+    pub log: Logging,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        let rule = |network: &str| Rule {
+            network: network.parse().expect("the network is well formed"),
+            writable: true,
+            squash: Squash::None,
+        };
+        Self {
+            pool: "/var/lib/cow/pool".into(),
+            segment_size: 64 << 20,
+            intent_size: 256 << 20,
+            memory: Budgets::default(),
+            commit_interval: Duration::from_secs(5),
+            undelete_window: Duration::from_hours(24),
+            nfs: SocketAddr::from(([0; 16], 2049)),
+            connections_max: 2048,
+            exports: Access { rules: vec![rule("127.0.0.0/8"), rule("::1")], ..Access::default() },
+            control: "/run/cow/control.sock".into(),
+            control_mode: 0o660,
+            http: None,
+            token_file: None,
+            jobs_running_max: 4,
+            jobs_kept_max: 1000,
+            log: Logging::default(),
+        }
+    }
+}
+
+impl Config {
+    /// What no key's own value shows: keys that do not go together.
+    fn check(&self) -> Result<(), String> {
+        let in_segment = (1 << 20..=64 << 20).contains(&self.segment_size) && self.segment_size.is_multiple_of(1 << 20);
+        if !in_segment {
+            return Err("pool.segment_size must be 1 MiB to 64 MiB, in whole MiB".to_owned());
+        }
+        if self.intent_size < 8 << 20 || !self.intent_size.is_multiple_of(1 << 20) {
+            return Err("pool.intent_size must be at least 8 MiB, in whole MiB".to_owned());
+        }
+        if self.http.is_some() && self.token_file.is_none() {
+            return Err("control.http needs control.token_file: whoever can connect could do anything".to_owned());
+        }
+        if self.pool.as_os_str().is_empty() || self.control.as_os_str().is_empty() {
+            return Err("pool.path and control.socket must not be empty".to_owned());
+        }
+        Ok(())
+    }
+}
+
+/// Everything a network may be allowed, in words: `10.0.0.0/8 rw root_squash`.
+pub fn describe_rule(rule: &Rule) -> String {
+    let squash = match rule.squash {
+        Squash::None => "no_root_squash",
+        Squash::Root => "root_squash",
+        Squash::All => "all_squash",
+    };
+    format!("{} {} {squash}", rule.network, if rule.writable { "rw" } else { "ro" })
+}
+
+/// A rule from its words: a network, then in any order `rw` or `ro` (default), and `root_squash` (default),
+/// `no_root_squash` or `all_squash`.
+pub fn parse_rule(text: &str) -> Result<Rule, String> {
+    let mut words = text.split_whitespace();
+    let network: Network = words.next().unwrap_or("").parse().map_err(|error| format!("{error}"))?;
+    let mut rule = Rule { network, writable: false, squash: Squash::Root };
+    for word in words {
+        match word {
+            "rw" => rule.writable = true,
+            "ro" => rule.writable = false,
+            "root_squash" => rule.squash = Squash::Root,
+            "no_root_squash" => rule.squash = Squash::None,
+            "all_squash" => rule.squash = Squash::All,
+            _ => {
+                let words = ["rw", "ro", "root_squash", "no_root_squash", "all_squash"];
+                return Err(format!("'{word}' in the rule '{text}' is none of {}", words.join(", ")));
+            }
+        }
+    }
+    Ok(rule)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rules_read_as_they_are_described() {
+        for text in ["10.0.0.0/8 rw root_squash", "::1/128 ro all_squash", "0.0.0.0/0 rw no_root_squash"] {
+            assert_eq!(describe_rule(&parse_rule(text).unwrap()), text);
+        }
+        assert_eq!(describe_rule(&parse_rule("10.1.2.3").unwrap()), "10.1.2.3/32 ro root_squash");
+        for wrong in ["", "rw", "10.0.0.0/40 rw", "10.0.0.0/8 readonly"] {
+            assert!(parse_rule(wrong).is_err(), "{wrong}");
+        }
+    }
+}
