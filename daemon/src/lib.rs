@@ -12,5 +12,6 @@ pub mod logging;
 pub mod shares;
 
 pub mod config;
+pub mod workflows;
 
 pub mod nfs;

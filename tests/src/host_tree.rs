@@ -28,7 +28,9 @@ pub struct Entry {
     pub sparse: bool,
     /// The first path, in order, of the same inode.
     pub same_as: PathBuf,
-    /// Extended attributes of users.
+    /// Numbers of a device.
+    pub device: u64,
+    /// Extended attributes, of users, access lists and all else.
     pub attributes: BTreeMap<Vec<u8>, Vec<u8>>,
 }
 
@@ -55,6 +57,7 @@ pub fn describe(root: &Path) -> BTreeMap<PathBuf, Entry> {
             content: (bytes.len() as u64, blake3::hash(&bytes)),
             sparse: metadata.is_file() && metadata.blocks() * 512 < metadata.len() / 2,
             same_as,
+            device: metadata.rdev(),
             attributes: attributes(&path),
         };
         tree.insert(inner, entry);
@@ -124,7 +127,9 @@ fn list(path: &Path, paths: &mut Vec<PathBuf>) {
 fn attributes(path: &Path) -> BTreeMap<Vec<u8>, Vec<u8>> {
     let mut names = vec![0; 64 << 10];
     let length = llistxattr(path, &mut names).unwrap_or(0);
-    let names = names[..length].split(|byte| *byte == 0).filter(|name| name.starts_with(b"user."));
+    let names = names[..length].split(|byte| *byte == 0);
+    // A security module labels each file by where it lies.
+    let names = names.filter(|name| !name.is_empty() && *name != b"security.selinux");
     let value = |name: &[u8]| {
         let mut value = vec![0; 64 << 10];
         let length = lgetxattr(path, std::ffi::OsStr::from_bytes(name), &mut value).unwrap();

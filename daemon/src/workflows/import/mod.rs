@@ -1,0 +1,118 @@
+//! Import: makes a file system equal to a directory of the host.
+//!
+//! Invariant: only the calling thread makes, links and removes names, in the order of their bytes, so that inode
+//! numbers depend on the source alone; the workers only fill files. Whatever equals the source already is not
+//! changed, and what is written again with equal content is no write to the engine.
+
+mod existing;
+mod file;
+mod settle;
+mod walk;
+
+use std::num::NonZero;
+use std::path::Path;
+use std::thread;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use cow_storage::error::ErrorKind;
+use cow_storage::format::Timestamp;
+use cow_storage::fs::{Caller, Context, FileSystem};
+use parking_lot::Mutex;
+
+use crate::workflows::host::HostFolder;
+use crate::workflows::import::file::{Copier, Job};
+use crate::workflows::import::walk::Walk;
+use crate::workflows::queue::Queue;
+use crate::workflows::run::{Reporter, Run};
+use crate::workflows::{Error, Paths, Progress};
+
+/// Files that are found and not yet opened; each holds its directory open.
+const QUEUE_LEN: usize = 256;
+/// What every further path would meet as well.
+const FATAL: &[ErrorKind] = &[ErrorKind::NoSpace, ErrorKind::Quota, ErrorKind::ReadOnly, ErrorKind::Poisoned];
+
+/// How to import.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ImportOptions {
+    /// Threads that read files; at least one.
+    pub threads: usize,
+    /// Whether to go into what is mounted within the source. Otherwise its mount points come as empty directories.
+    pub cross_mounts: bool,
+    /// Whether to stop at the first path that cannot be copied, rather than to go on and fail at the end.
+    pub stop_at_first: bool,
+}
+
+impl Default for ImportOptions {
+    fn default() -> Self {
+        Self { threads: default_threads(), cross_mounts: false, stop_at_first: false }
+    }
+}
+
+/// What an import did.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ImportReport {
+    /// Names in the source, of files, directories and all else, without the root.
+    pub names: u64,
+    /// Bytes of data read from the source's files; holes have none.
+    pub bytes: u64,
+    /// Names that were in the target and not in the source, or there as something else.
+    pub removed: u64,
+    /// Paths that changed while they were read: what was copied of them may be no state they ever had.
+    pub changed: Paths,
+    /// Mount points that were not entered.
+    pub mounts: Paths,
+}
+
+/// Makes `target` equal to the directory `source`: content, holes, names, links, owners, modes, times and extended
+/// attributes.
+///
+/// Writes are unstable and changes not durable: the caller commits. `progress` is called on this thread, about ten
+/// times a second, and ends the import by returning false.
+///
+/// # Errors
+///
+/// `Refused` if the source cannot be opened; `Incomplete` if some paths could not be read or written, and the rest is
+/// there; `Stopped` if the target took no more; `Cancelled`.
+pub fn import(
+    source: &Path,
+    target: &dyn FileSystem,
+    options: &ImportOptions,
+    progress: &dyn Fn(&Progress) -> bool,
+) -> Result<ImportReport, Error> {
+    let root = HostFolder::open(source)?;
+    let context = Context { now: now(), caller: Caller::Superuser, durable: false };
+    let run = Run::new(FATAL, options.stop_at_first);
+    let reporter = Reporter::new(&run, progress);
+    walk::count(&root, options.cross_mounts, &run, &reporter);
+    let queue = Queue::new(QUEUE_LEN);
+    let changed = Mutex::new(Paths::default());
+    let copier = Copier { target, context: &context, run: &run, queue: &queue, changed: &changed };
+    let mut report = thread::scope(|scope| {
+        for _ in 0..options.threads.max(1) {
+            scope.spawn(|| {
+                let mut buffer = vec![0; file::PIECE_LEN];
+                queue.serve(|job: Job| copier.work(job, &mut buffer));
+            });
+        }
+        let report = Walk::new(&copier, &reporter, options.cross_mounts).all(root);
+        queue.finish(&|| reporter.tick());
+        report
+    });
+    run.reach_end();
+    reporter.tell();
+    let done = run.progress();
+    (report.names, report.bytes, report.changed) = (done.files_done, done.bytes_done, changed.into_inner());
+    run.outcome(|| "what was copied until then is in the dataset; import again to complete it".to_owned())?;
+    Ok(report)
+}
+
+/// As many threads as there are processors, within reason.
+pub(super) fn default_threads() -> usize {
+    thread::available_parallelism().map_or(2, NonZero::get).clamp(2, 8)
+}
+
+fn now() -> Timestamp {
+    // A clock before 1970 is wrong anyway.
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    Timestamp { seconds: since.as_secs() as i64, nanoseconds: since.subsec_nanos() }
+}
