@@ -15,4 +15,4 @@ pub use error::Error;
 pub use export::{ExportOptions, ExportReport, export};
 pub use import::{ImportOptions, ImportReport, import};
 pub use paths::{Paths, Problem, Problems};
-pub use run::Progress;
+pub use run::{Copied, Progress};

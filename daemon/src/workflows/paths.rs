@@ -26,6 +26,13 @@ impl Paths {
             self.first.push(path.to_owned());
         }
     }
+
+    /// One line for each, and one for those that were not kept.
+    pub(super) fn lines(&self, said: &str) -> impl Iterator<Item = String> {
+        let more = self.count - self.first.len() as u64;
+        let rest = (more > 0).then(|| format!("the same is so of {more} more: {said}"));
+        self.first.iter().map(move |path| format!("{} {said}", shown(path))).chain(rest)
+    }
 }
 
 /// One path that was not copied, or not all of it.

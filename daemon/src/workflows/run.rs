@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use cow_storage::error::{Error, ErrorKind};
+use cow_storage::fs::FileKind;
 use parking_lot::Mutex;
 
 use crate::workflows::paths::shown;
@@ -28,9 +29,31 @@ pub struct Progress {
     pub bytes_total: u64,
 }
 
+/// What was copied.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Copied {
+    /// Regular files, each under its first name.
+    pub files: u64,
+    /// Directories, without the root.
+    pub directories: u64,
+    /// Further names of files, symbolic links, devices, pipes and sockets.
+    pub others: u64,
+    /// Bytes of data; holes have none.
+    pub bytes: u64,
+}
+
+impl Copied {
+    /// Names in all, without the root.
+    pub fn names(&self) -> u64 {
+        self.files + self.directories + self.others
+    }
+}
+
 /// What the threads of one copy share.
 pub struct Run {
-    files_done: AtomicU64,
+    files: AtomicU64,
+    directories: AtomicU64,
+    others: AtomicU64,
     files_total: AtomicU64,
     bytes_done: AtomicU64,
     bytes_total: AtomicU64,
@@ -45,7 +68,9 @@ pub struct Run {
 impl Run {
     pub(super) fn new(fatal_kinds: &'static [ErrorKind], stop_at_first: bool) -> Self {
         Self {
-            files_done: AtomicU64::new(0),
+            files: AtomicU64::new(0),
+            directories: AtomicU64::new(0),
+            others: AtomicU64::new(0),
             files_total: AtomicU64::new(0),
             bytes_done: AtomicU64::new(0),
             bytes_total: AtomicU64::new(0),
@@ -67,8 +92,19 @@ impl Run {
         self.bytes_total.fetch_add(bytes, Ordering::Relaxed);
     }
 
-    pub(super) fn copied_name(&self) {
-        self.files_done.fetch_add(1, Ordering::Relaxed);
+    /// A name of something new was copied.
+    pub(super) fn copied(&self, kind: FileKind) {
+        let counter = match kind {
+            FileKind::Regular => &self.files,
+            FileKind::Directory => &self.directories,
+            _ => &self.others,
+        };
+        counter.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// A further name of something was copied.
+    pub(super) fn copied_link(&self) {
+        self.others.fetch_add(1, Ordering::Relaxed);
     }
 
     pub(super) fn copied_bytes(&self, bytes: usize) {
@@ -89,14 +125,24 @@ impl Run {
     /// All is copied: what was counted beforehand was an estimate.
     pub(super) fn reach_end(&self) {
         if self.goes_on() {
-            self.files_total.store(self.files_done.load(Ordering::Relaxed), Ordering::Relaxed);
-            self.bytes_total.store(self.bytes_done.load(Ordering::Relaxed), Ordering::Relaxed);
+            let done = self.done();
+            self.files_total.store(done.names(), Ordering::Relaxed);
+            self.bytes_total.store(done.bytes, Ordering::Relaxed);
+        }
+    }
+
+    pub(super) fn done(&self) -> Copied {
+        Copied {
+            files: self.files.load(Ordering::Relaxed),
+            directories: self.directories.load(Ordering::Relaxed),
+            others: self.others.load(Ordering::Relaxed),
+            bytes: self.bytes_done.load(Ordering::Relaxed),
         }
     }
 
     pub(super) fn progress(&self) -> Progress {
-        let files_done = self.files_done.load(Ordering::Relaxed);
-        let bytes_done = self.bytes_done.load(Ordering::Relaxed);
+        let done = self.done();
+        let (files_done, bytes_done) = (done.names(), done.bytes);
         Progress {
             files_done,
             files_total: self.files_total.load(Ordering::Relaxed).max(files_done),

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use cow_storage::error::{Error, ErrorKind, Result};
-use cow_storage::fs::{Attributes, Context, FileSystem, SeekTarget};
+use cow_storage::fs::{Attributes, Context, FileKind, FileSystem, SeekTarget};
 use rustix::fs::ftruncate;
 use rustix::io::{Errno, pwrite};
 
@@ -82,7 +82,7 @@ impl Copier<'_> {
         let was_last = open.pending.fetch_sub(1, Ordering::AcqRel) == 1;
         if was_last && !open.failed.load(Ordering::Relaxed) && self.run.goes_on() {
             match self.dresser.dress_open(&open.made.file, &open.made.attributes) {
-                Ok(()) => self.run.copied_name(),
+                Ok(()) => self.run.copied(FileKind::Regular),
                 Err(error) => self.run.fail(&open.made.path, error),
             }
         }

@@ -25,7 +25,7 @@ use crate::workflows::host::{HostFolder, host_error};
 use crate::workflows::import::default_threads;
 use crate::workflows::queue::Queue;
 use crate::workflows::run::{Reporter, Run};
-use crate::workflows::{Error, Progress};
+use crate::workflows::{Copied, Error, Progress};
 
 /// Files that are made and not yet filled; each is open.
 const QUEUE_LEN: usize = 128;
@@ -52,15 +52,23 @@ impl Default for ExportOptions {
 /// What an export did.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ExportReport {
-    /// Names written, of files, directories and all else, without the root.
-    pub names: u64,
-    /// Bytes of data written; holes have none.
-    pub bytes: u64,
+    /// What was written.
+    pub copied: Copied,
     /// Whether owners and groups were kept. Only root can do that; others own what they write, and then no file runs
     /// with the rights of its owner (the set-user-id and set-group-id bits are left out).
     pub owners_kept: bool,
     /// Extended attributes that the host or its file system refused.
     pub xattrs_refused: u64,
+}
+
+impl ExportReport {
+    /// What the user should know, one line each.
+    pub fn warnings(&self) -> Vec<String> {
+        let owners = (!self.owners_kept).then(|| "owners were not kept: only root can set them".to_owned());
+        let refused = self.xattrs_refused;
+        let xattrs = (refused > 0).then(|| format!("the host refused {refused} extended attributes"));
+        owners.into_iter().chain(xattrs).collect()
+    }
 }
 
 /// Writes `source` into the directory `destination`, which must be empty or not there: content, holes, names, links,
@@ -103,11 +111,11 @@ pub fn export(
     if let Err(errno) = syncfs(&root) {
         run.fail(b"", host_error(errno, "cannot make what was written durable"));
     }
-    let done = run.progress();
+    let done = run.done();
     let stopped = !run.goes_on();
     run.outcome(|| left(destination, &root, made, done, stopped && options.remove_when_stopped))?;
     let (owners_kept, xattrs_refused) = (dresser.keeps_owners, dresser.refused());
-    Ok(ExportReport { names: done.files_done, bytes: done.bytes_done, owners_kept, xattrs_refused })
+    Ok(ExportReport { copied: done, owners_kept, xattrs_refused })
 }
 
 /// Opens the destination, which is empty, and tells whether it was made.
@@ -126,10 +134,10 @@ fn prepare(destination: &Path) -> EngineResult<(HostFolder, bool)> {
 }
 
 /// Says what is left in the destination, after removing it if that is wanted.
-fn left(destination: &Path, root: &HostFolder, made: bool, done: Progress, remove: bool) -> String {
+fn left(destination: &Path, root: &HostFolder, made: bool, done: Copied, remove: bool) -> String {
     let shown = destination.display();
     if !remove {
-        return format!("{} names and {} bytes are left in {shown}", done.files_done, done.bytes_done);
+        return format!("{} names and {} bytes are left in {shown}", done.names(), done.bytes);
     }
     match remove::content(root) {
         Ok(()) if made && std::fs::remove_dir(destination).is_ok() => format!("{shown} was removed again"),

@@ -95,7 +95,7 @@ impl<'w> Walk<'w> {
     fn leave(&self, level: &Level, listed: Result<()>) {
         match listed.and_then(|()| self.copier.dresser.dress_open(&*level.host, &level.attributes)) {
             Ok(()) if level.path.is_empty() => {}
-            Ok(()) => self.copier.run.copied_name(),
+            Ok(()) => self.copier.run.copied(FileKind::Directory),
             Err(error) => self.copier.run.fail(&level.path, error),
         }
     }
@@ -119,7 +119,7 @@ impl<'w> Walk<'w> {
         }
         if let Some(first) = linked.get(&entry.inode) {
             place_link(root, first, &level.host, name)?;
-            self.copier.run.copied_name();
+            self.copier.run.copied_link();
             return Ok(None);
         }
         let links = attributes.links;
@@ -150,7 +150,7 @@ impl<'w> Walk<'w> {
             }
         }
         dresser.dress_named(&level.host, name, &attributes)?;
-        run.copied_name();
+        run.copied(attributes.kind);
         Ok(())
     }
 }

@@ -115,7 +115,7 @@ impl Copier<'_> {
         let was_last = open.pending.fetch_sub(1, Ordering::AcqRel) == 1;
         if was_last && !open.failed.load(Ordering::Relaxed) && self.run.goes_on() {
             match self.end(open) {
-                Ok(()) => self.run.copied_name(),
+                Ok(()) => self.run.copied(FileKind::Regular),
                 Err(error) => self.run.fail(&open.found.path, error),
             }
         }

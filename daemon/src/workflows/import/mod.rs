@@ -12,19 +12,18 @@ mod walk;
 use std::num::NonZero;
 use std::path::Path;
 use std::thread;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use cow_storage::error::ErrorKind;
-use cow_storage::format::Timestamp;
 use cow_storage::fs::{Caller, Context, FileSystem};
 use parking_lot::Mutex;
 
+use crate::clock::now;
 use crate::workflows::host::HostFolder;
 use crate::workflows::import::file::{Copier, Job};
 use crate::workflows::import::walk::Walk;
 use crate::workflows::queue::Queue;
 use crate::workflows::run::{Reporter, Run};
-use crate::workflows::{Error, Paths, Progress};
+use crate::workflows::{Copied, Error, Paths, Progress};
 
 /// Files that are found and not yet opened; each holds its directory open.
 const QUEUE_LEN: usize = 256;
@@ -51,16 +50,22 @@ impl Default for ImportOptions {
 /// What an import did.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ImportReport {
-    /// Names in the source, of files, directories and all else, without the root.
-    pub names: u64,
-    /// Bytes of data read from the source's files; holes have none.
-    pub bytes: u64,
+    /// What the source had.
+    pub copied: Copied,
     /// Names that were in the target and not in the source, or there as something else.
     pub removed: u64,
     /// Paths that changed while they were read: what was copied of them may be no state they ever had.
     pub changed: Paths,
     /// Mount points that were not entered.
     pub mounts: Paths,
+}
+
+impl ImportReport {
+    /// What the user should know, one line each.
+    pub fn warnings(&self) -> Vec<String> {
+        let changed = self.changed.lines("changed while it was read");
+        changed.chain(self.mounts.lines("is a mount point and was not entered")).collect()
+    }
 }
 
 /// Makes `target` equal to the directory `source`: content, holes, names, links, owners, modes, times and extended
@@ -100,8 +105,7 @@ pub fn import(
     });
     run.reach_end();
     reporter.tell();
-    let done = run.progress();
-    (report.names, report.bytes, report.changed) = (done.files_done, done.bytes_done, changed.into_inner());
+    (report.copied, report.changed) = (run.done(), changed.into_inner());
     run.outcome(|| "what was copied until then is in the dataset; import again to complete it".to_owned())?;
     Ok(report)
 }
@@ -109,10 +113,4 @@ pub fn import(
 /// As many threads as there are processors, within reason.
 pub(super) fn default_threads() -> usize {
     thread::available_parallelism().map_or(2, NonZero::get).clamp(2, 8)
-}
-
-fn now() -> Timestamp {
-    // A clock before 1970 is wrong anyway.
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    Timestamp { seconds: since.as_secs() as i64, nanoseconds: since.subsec_nanos() }
 }

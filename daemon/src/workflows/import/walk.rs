@@ -138,7 +138,7 @@ impl<'w> Walk<'w> {
         });
         match left {
             Ok(()) if level.path.is_empty() => {}
-            Ok(()) => run.copied_name(),
+            Ok(()) => run.copied(FileKind::Directory),
             Err(error) => run.fail(&level.path, error),
         }
     }
@@ -178,7 +178,7 @@ impl<'w> Walk<'w> {
             queue.push(Job::File(Found { folder, name, path, identity, inode, fresh }), &|| self.reporter.tick());
         } else {
             settle(target, context, inode, &object, &level.host.xattrs(name)?, fresh)?;
-            run.copied_name();
+            run.copied(object.kind);
         }
         Ok(None)
     }
@@ -262,7 +262,7 @@ impl<'w> Walk<'w> {
                 target.link(context, inode, level.inode, name)?;
             }
         }
-        run.copied_name();
+        run.copied_link();
         Ok(())
     }
 
