@@ -8,10 +8,12 @@ pub mod executor;
 pub mod metrics;
 pub mod notify;
 
+pub mod events;
 pub mod logging;
 pub mod shares;
 
 pub mod config;
+pub mod jobs;
 pub mod workflows;
 
 pub mod nfs;

@@ -1,0 +1,154 @@
+//! Which jobs there are, and how far each is.
+
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::sync::Arc;
+
+use cow_api::v1::{Code, Job, JobKind, JobReport, JobState, Problem, Progress};
+
+use crate::clock;
+use crate::jobs::{Ticket, Work};
+
+/// Which jobs there are.
+#[derive(Default)]
+pub struct State {
+    last_id: u64,
+    jobs: BTreeMap<u64, Entry>,
+    queue: VecDeque<(u64, Work)>,
+    running: usize,
+    ended_count: usize,
+    /// How many have ended how, forgotten ones too.
+    pub ended: HashMap<(JobKind, JobState), u64>,
+    /// Whether no more are taken.
+    pub is_stopping: bool,
+}
+
+struct Entry {
+    job: Job,
+    ticket: Arc<Ticket>,
+}
+
+impl Entry {
+    fn state(&self) -> JobState {
+        self.job.progress.state
+    }
+
+    fn shown(&self) -> Job {
+        let running = self.state() == JobState::Running;
+        let progress = if running { self.ticket.shown(JobState::Running) } else { self.job.progress };
+        Job { progress, ..self.job.clone() }
+    }
+}
+
+impl State {
+    /// Adds a job to the queue, with the ticket that its number gets.
+    pub fn add(&mut self, kind: JobKind, subject: &str, work: Work, ticket: impl FnOnce(u64) -> Ticket) -> u64 {
+        self.last_id += 1;
+        let id = self.last_id;
+        let job = Job {
+            id,
+            kind,
+            subject: subject.to_owned(),
+            progress: Progress {
+                state: JobState::Queued,
+                percent: None,
+                bytes_done: 0,
+                bytes_total: None,
+                rate: 0.0,
+                eta_seconds: None,
+            },
+            created: clock::time(clock::now()),
+            started: None,
+            ended: None,
+            problem: None,
+            report: None,
+        };
+        self.jobs.insert(id, Entry { job, ticket: Arc::new(ticket(id)) });
+        self.queue.push_back((id, work));
+        id
+    }
+
+    /// Moves the first of the queue to those that run.
+    pub fn begin_next(&mut self) -> Option<(u64, Arc<Ticket>, Work)> {
+        let (id, work) = self.queue.pop_front()?;
+        let entry = self.jobs.get_mut(&id)?;
+        entry.job.progress.state = JobState::Running;
+        entry.job.started = Some(clock::time(clock::now()));
+        self.running += 1;
+        Some((id, entry.ticket.clone(), work))
+    }
+
+    /// Notes how a job ended, and forgets the oldest that has, when there are more than `kept_max`.
+    pub fn end(&mut self, id: u64, outcome: Result<JobReport, Problem>, kept_max: usize) -> Option<Job> {
+        let entry = self.jobs.get_mut(&id).filter(|entry| !entry.state().has_ended())?;
+        let ended = match &outcome {
+            Ok(_) => JobState::Done,
+            Err(problem) if problem.code == Code::Cancelled => JobState::Cancelled,
+            Err(_) => JobState::Failed,
+        };
+        self.running -= usize::from(entry.state() == JobState::Running);
+        entry.job.progress = entry.ticket.shown(ended);
+        entry.job.ended = Some(clock::time(clock::now()));
+        match outcome {
+            Ok(report) => entry.job.report = Some(report),
+            Err(problem) => entry.job.problem = Some(problem),
+        }
+        let job = entry.job.clone();
+        *self.ended.entry((job.kind, ended)).or_default() += 1;
+        self.ended_count += 1;
+        self.forget(kept_max);
+        Some(job)
+    }
+
+    fn forget(&mut self, kept_max: usize) {
+        while self.ended_count > kept_max {
+            let oldest = self.jobs.iter().find(|(_, entry)| entry.state().has_ended()).map(|(id, _)| *id);
+            let Some(oldest) = oldest else { return };
+            self.jobs.remove(&oldest);
+            self.ended_count -= 1;
+        }
+    }
+
+    /// A job as it is now.
+    pub fn shown(&self, id: u64) -> Result<Job, Problem> {
+        self.jobs.get(&id).map(Entry::shown).ok_or_else(|| missing(id))
+    }
+
+    /// All jobs as they are now, the newest first.
+    pub fn list(&self) -> Vec<Job> {
+        self.jobs.values().rev().map(Entry::shown).collect()
+    }
+
+    /// A job's ticket.
+    pub fn ticket(&self, id: u64) -> Result<&Ticket, Problem> {
+        self.jobs.get(&id).map(|entry| &*entry.ticket).ok_or_else(|| missing(id))
+    }
+
+    /// Takes a job's work away.
+    pub fn unqueue(&mut self, id: u64) {
+        self.queue.retain(|(queued, _)| *queued != id);
+    }
+
+    /// Takes the first queued job's work away.
+    pub fn unqueue_first(&mut self) -> Option<u64> {
+        self.queue.pop_front().map(|(id, _)| id)
+    }
+
+    /// Asks all that run to stop.
+    pub fn cancel_all(&self) {
+        self.jobs.values().for_each(|entry| entry.ticket.cancel());
+    }
+
+    /// How many wait.
+    pub fn queued(&self) -> usize {
+        self.queue.len()
+    }
+
+    /// How many run.
+    pub fn running(&self) -> usize {
+        self.running
+    }
+}
+
+fn missing(id: u64) -> Problem {
+    Problem::new(Code::NotFound, format!("there is no job {id}")).with_hint("jobs that ended long ago are forgotten")
+}
