@@ -28,4 +28,6 @@ pub mod content;
 
 pub mod fs;
 
+pub mod reclaim;
+
 pub mod pool;

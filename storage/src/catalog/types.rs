@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::format::{Birth, Checksum, DatasetId, SnapshotId, Timestamp};
+use crate::tree::Root;
 
 /// How a dataset stores and serves. Fixed at creation: `block_size`. The rest holds for later writes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -121,4 +122,26 @@ pub struct SnapshotInfo {
     pub automatic: bool,
     /// Set while it is destroyed but can be undeleted: when that happened.
     pub destroyed: Option<Timestamp>,
+}
+
+/// What has a root of its own: a dataset's head, or a snapshot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Holder {
+    /// The head of a dataset.
+    Head(DatasetId),
+    /// A snapshot.
+    Snapshot(SnapshotId),
+}
+
+/// What a head or a snapshot holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub struct State {
+    /// Its tree.
+    pub root: Root,
+    /// Logical bytes allocated.
+    pub referenced: u64,
+    /// Files, directories and all other inodes.
+    pub inodes: u64,
+    /// The inode number that the next file gets.
+    pub next_inode: u64,
 }

@@ -1,0 +1,28 @@
+//! Destroys what was purged, a budgeted step at a time, and tells what a destruction would free.
+//!
+//! Invariant: between two commits every pointer that is stored is owned by exactly one edge of the forest, or owed by
+//! the job under way; [`for_each_reference`] finds each once.
+
+mod estimate;
+mod plan;
+mod recount;
+mod step;
+
+pub use estimate::would_free;
+pub use recount::for_each_reference;
+pub use step::{Progress, step};
+
+use crate::tree::{NodeStore, Root};
+
+#[cfg(test)]
+mod tests;
+
+/// What reclaiming reads.
+#[derive(Clone, Copy)]
+pub struct Sources<'a> {
+    /// Nodes of all trees.
+    pub nodes: &'a dyn NodeStore,
+    /// The system tree as of the last commit: all edits taken from the catalog so far are applied to it. Those that are not
+    /// taken yet are seen in the catalog.
+    pub system: &'a Root,
+}

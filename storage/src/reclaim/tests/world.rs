@@ -1,0 +1,287 @@
+//! A pool without an account: catalog, trees and system tree, and the model beside them.
+
+use std::collections::BTreeMap;
+
+use crate::catalog::*;
+use crate::format::{Birth, BlockHash, DatasetId, SegmentId, SlotId, SnapshotId, Timestamp};
+use crate::reclaim::tests::store::*;
+use crate::reclaim::*;
+use crate::tree::{Dead, Edit, ItemRef, Key, Reader, Root, Run, apply};
+
+const FILE: u64 = 5;
+const BLOCKS: u8 = 3;
+const VALUES: u8 = 4;
+const POSITIONS: u64 = 120;
+
+/// What the model knows of a head or snapshot.
+pub struct Held {
+    pub pointers: Pointers,
+    pub dataset: DatasetId,
+    /// Destroyed by itself; of a head, with its dataset.
+    pub destroyed: Option<Timestamp>,
+    pub purged: bool,
+}
+
+pub struct World {
+    pub random: Random,
+    pub store: Store,
+    pub catalog: Catalog,
+    pub system: Root,
+    pub birth: Birth,
+    pub model: BTreeMap<Holder, Held>,
+    /// What was written and not freed.
+    pub stored: Pointers,
+    /// Nodes that this commit frees.
+    doomed: Vec<SlotId>,
+    next_extent: u32,
+    pub next_name: u64,
+}
+
+pub fn at(seconds: u64) -> Timestamp {
+    Timestamp { seconds: seconds as i64, nanoseconds: 0 }
+}
+
+impl World {
+    pub fn new(seed: u64) -> Self {
+        Self {
+            random: Random(seed),
+            store: Store::default(),
+            catalog: Catalog::new(),
+            system: Root::EMPTY,
+            birth: Birth(1),
+            model: BTreeMap::new(),
+            stored: Pointers::new(),
+            doomed: Vec::new(),
+            next_extent: 0,
+            next_name: 0,
+        }
+    }
+
+    pub fn name(&mut self) -> String {
+        self.next_name += 1;
+        format!("n{}", self.next_name)
+    }
+
+    pub fn now(&self) -> Timestamp {
+        at(self.birth.0)
+    }
+
+    fn forget(&mut self, freed: &[Dead]) {
+        for dead in freed {
+            count(&mut self.stored, dead, -1);
+            if dead.is_node {
+                self.doomed.push(dead.id);
+            }
+        }
+    }
+
+    pub fn create(&mut self) -> DatasetId {
+        let name = self.name();
+        let state = State::default();
+        let id = self.catalog.create_dataset(&name, &Properties::default(), state, self.now()).unwrap();
+        self.hold(Holder::Head(id), id, Pointers::new());
+        id
+    }
+
+    pub fn hold(&mut self, holder: Holder, dataset: DatasetId, pointers: Pointers) {
+        self.model.insert(holder, Held { pointers, dataset, destroyed: None, purged: false });
+    }
+
+    /// Writes to a head; at most once a commit, and before its snapshot.
+    pub fn write(&mut self, id: DatasetId) {
+        let head = Holder::Head(id);
+        let before = *self.catalog.state(head).unwrap();
+        let edits = self.edits(&before.root);
+        let mut dead = Vec::new();
+        let root = apply(&self.store, &before.root, edits, self.birth, &mut dead).unwrap().root;
+        let now = pointers(&self.store, &root);
+        for (pointer, number) in now.iter().filter(|(pointer, _)| pointer.birth == self.birth) {
+            count(&mut self.stored, pointer, *number);
+        }
+        let mut freed = Vec::new();
+        self.catalog
+            .retire(id, &dead, &mut |dead| {
+                freed.push(*dead);
+                Ok(())
+            })
+            .unwrap();
+        self.forget(&freed);
+        self.catalog.set_head(id, State { root, referenced: now.len() as u64, ..before }).unwrap();
+        self.model.get_mut(&head).unwrap().pointers = now;
+    }
+
+    fn edits(&mut self, root: &Root) -> Vec<Edit> {
+        let mut taken = [false; POSITIONS as usize + 8];
+        let mut edits = Vec::new();
+        let many = [2, 10, 60][self.random.below(3) as usize];
+        for _ in 0..1 + self.random.below(many) {
+            let position = self.random.below(POSITIONS);
+            let blocks = 1 + self.random.below(6);
+            let span = &mut taken[position as usize..(position + blocks) as usize];
+            if span.contains(&true) {
+                continue;
+            }
+            span.fill(true);
+            let key = Key::new(FILE, BLOCKS, position);
+            match self.random.below(8) {
+                0 => edits.push(Edit::DeleteRange(key, key.plus(blocks - 1))),
+                1 | 2 => edits.extend(self.hit(root, key)),
+                3 => edits.push(Edit::Put(Key { kind: VALUES, ..key }, vec![blocks as u8; 200])),
+                _ => edits.push(self.run(key, blocks)),
+            }
+        }
+        edits
+    }
+
+    fn run(&mut self, key: Key, blocks: u64) -> Edit {
+        self.next_extent += 1;
+        let id = SlotId::new(SegmentId(1), self.next_extent);
+        let hashes = vec![BlockHash::default(); blocks as usize];
+        Edit::Run(key, Run { id, first: 0, birth: self.birth, hashes })
+    }
+
+    /// A new pointer to an old block of the same tree, as deduplication makes it.
+    fn hit(&mut self, root: &Root, key: Key) -> Option<Edit> {
+        let mut found = None;
+        let last = Key::new(FILE, BLOCKS, u64::MAX);
+        let from = Key::new(FILE, BLOCKS, self.random.below(POSITIONS));
+        Reader::new(&self.store, *root)
+            .scan(from, last, &mut |_, item| {
+                if let ItemRef::Run(run) = item {
+                    found = Some(Run { birth: self.birth, ..run.part(0, 1).to_run() });
+                }
+                false
+            })
+            .unwrap();
+        found.map(|run| Edit::Run(key, run))
+    }
+
+    pub fn snapshot(&mut self, id: DatasetId) -> SnapshotId {
+        let name = self.name();
+        let snapshot = self.catalog.snapshot_head(id, &name, self.birth, self.now()).unwrap();
+        let held = self.model[&Holder::Head(id)].pointers.clone();
+        self.hold(Holder::Snapshot(snapshot), id, held);
+        snapshot
+    }
+
+    pub fn clone_snapshot(&mut self, snapshot: SnapshotId) -> DatasetId {
+        let name = self.name();
+        let id = self.catalog.clone_snapshot(snapshot, &name, &PropertyChange::default(), self.now()).unwrap();
+        let held = self.model[&Holder::Snapshot(snapshot)].pointers.clone();
+        self.hold(Holder::Head(id), id, held);
+        id
+    }
+
+    pub fn rewind(&mut self, id: DatasetId, to: SnapshotId) {
+        let automatic = self.catalog.rewind(id, to, self.birth, self.now()).unwrap();
+        let held = self.model[&Holder::Snapshot(to)].pointers.clone();
+        let before = std::mem::replace(&mut self.model.get_mut(&Holder::Head(id)).unwrap().pointers, held);
+        self.hold(Holder::Snapshot(automatic), id, before);
+    }
+
+    pub fn purge(&mut self, before: Timestamp) {
+        self.catalog.purge(before);
+        let destroyed = |held: &Held| held.destroyed.is_some_and(|since| since < before);
+        let datasets: Vec<DatasetId> = self
+            .model
+            .iter()
+            .filter(|(holder, held)| matches!(holder, Holder::Head(_)) && destroyed(held))
+            .map(|(_, held)| held.dataset)
+            .collect();
+        for held in self.model.values_mut() {
+            held.purged |= destroyed(held) || datasets.contains(&held.dataset);
+        }
+    }
+
+    pub fn reclaim(&mut self, budget: u64) -> Progress {
+        let mut freed = Vec::new();
+        let sources = Sources { nodes: &self.store, system: &self.system };
+        let progress = step(&mut self.catalog, sources, budget, &mut |dead| {
+            freed.push(*dead);
+            Ok(())
+        })
+        .unwrap();
+        self.forget(&freed);
+        progress
+    }
+
+    /// Ends a commit: what it frees cannot be read any more.
+    pub fn commit(&mut self) {
+        let mut dead = Vec::new();
+        let edits = self.catalog.take_edits();
+        assert!(!self.catalog.has_edits());
+        self.system = apply(&self.store, &self.system, edits, self.birth, &mut dead).unwrap().root;
+        dead.iter().map(|dead| dead.id).chain(self.doomed.drain(..)).for_each(|id| self.store.lose(id));
+        self.birth.0 += 1;
+    }
+
+    pub fn save_and_load(&mut self) {
+        let loaded = Catalog::load(&self.store, &self.system).unwrap();
+        assert_eq!(loaded, self.catalog);
+        self.catalog = loaded;
+    }
+
+    /// Checks, between commits, what is stored against the model and the recount.
+    pub fn check(&self) {
+        assert_eq!(self.recount(), self.stored);
+        let hidden = self.catalog.holders();
+        let mut needed = Pointers::new();
+        for (holder, held) in &self.model {
+            if !held.purged {
+                assert!(hidden.contains(holder));
+                unite(&mut needed, &held.pointers);
+            }
+        }
+        assert!(needed.iter().all(|(pointer, number)| self.stored.get(pointer) >= Some(number)), "freed too early");
+        if !self.catalog.has_jobs() {
+            hidden.iter().for_each(|holder| unite(&mut needed, &self.model[holder].pointers));
+            assert_eq!(needed, self.stored, "not freed");
+            assert!(hidden.iter().all(|holder| self.is_needed(*holder)));
+            let nodes = self.stored.keys().filter(|pointer| pointer.is_node).count();
+            assert_eq!(self.store.count(), nodes + pointers(&self.store, &self.system).len());
+        }
+    }
+
+    /// Whether a holder is not purged, or is what several come from.
+    fn is_needed(&self, holder: Holder) -> bool {
+        let children = if let Holder::Snapshot(id) = holder { self.catalog.children(id).count() } else { 0 };
+        !self.model[&holder].purged || children > 1
+    }
+
+    pub fn recount(&self) -> Pointers {
+        let mut counted = Pointers::new();
+        let sources = Sources { nodes: &self.store, system: &self.system };
+        for_each_reference(&self.catalog, sources, &mut |_, dead| {
+            count(&mut counted, dead, 1);
+            Ok(())
+        })
+        .unwrap();
+        counted
+    }
+
+    /// What all jobs free if no more come, tried on a copy.
+    pub fn freed_by_jobs(&self, mut catalog: Catalog) -> Pointers {
+        let (mut system, mut freed, mark) = (self.system, Pointers::new(), self.store.mark());
+        while catalog.has_jobs() {
+            let sources = Sources { nodes: &self.store, system: &system };
+            step(&mut catalog, sources, 50, &mut |dead| {
+                count(&mut freed, dead, 1);
+                Ok(())
+            })
+            .unwrap();
+            let edits = catalog.take_edits();
+            let mut dead = Vec::new();
+            system = apply(&self.store, &system, edits, self.birth, &mut dead).unwrap().root;
+        }
+        self.store.forget_after(mark);
+        freed
+    }
+
+    pub fn live_snapshots(&self) -> Vec<SnapshotId> {
+        self.catalog.list_snapshots().into_iter().map(|info| info.id).collect()
+    }
+
+    pub fn live_datasets(&self) -> Vec<DatasetId> {
+        self.catalog.list_datasets().into_iter().map(|info| info.id).collect()
+    }
+}
