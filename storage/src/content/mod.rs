@@ -9,6 +9,8 @@ mod items;
 mod layers;
 mod overlay;
 mod ranges;
+#[cfg(test)]
+mod tests;
 mod view;
 mod write_back;
 
