@@ -2,12 +2,13 @@
 //!
 //! Invariant: inode numbers only grow, and a create that fails uses none.
 
+use std::sync::Arc;
+
 use cow_storage::error::{ErrorKind, Result};
 use cow_storage::format::InodeNumber;
-use cow_storage::fs::{
-    AttributeChange, Caller, Changed, Context, Created, FILE_SIZE_MAX, FileKind, NewObject, SYMLINK_MAX, SetTime,
-};
+use cow_storage::fs::{AttributeChange, Caller, Changed, Context, Created, FileKind, LINK_MAX, NewObject, SYMLINK_MAX};
 
+use crate::model::attributes::{check_owners, check_size, check_times, time_of};
 use crate::model::bytes::Pages;
 use crate::model::state::{Body, Inode, State, is_member};
 
@@ -21,17 +22,17 @@ impl State {
         mode: u32,
         initial: &AttributeChange,
     ) -> Result<Created> {
-        if let Some(found) = self.search(context, directory, name)? {
+        if let Some(found) = self.found_for_new(context, directory, name)? {
             return self.created_before(found, directory, object);
         }
         self.demand_new_name(context, directory)?;
         let inode = InodeNumber(self.next_inode);
-        let mut new = self.new_inode(context, directory, inode, object, mode)?;
-        apply_initial(context, &mut new, initial)?;
+        let new = self.new_inode(context, directory, inode, object, initial.mode.unwrap_or(mode))?;
+        let new = with_initial(context, new, initial)?;
         self.next_inode += 1;
         let is_directory = new.attributes.kind == FileKind::Directory;
         let object = new.attributes.clone();
-        self.inodes.insert(inode, new);
+        self.inodes.insert(inode, Arc::new(new));
         let directory = self.change_names(context, directory, |state| {
             state.put_name(directory, name, inode);
             state.inode_mut(directory).attributes.links += u32::from(is_directory);
@@ -63,6 +64,9 @@ impl State {
     ) -> Result<Inode> {
         let (kind, body) = match object {
             NewObject::Regular { .. } => (FileKind::Regular, Body::File(Pages::default())),
+            NewObject::Directory if self.inode(directory)?.attributes.links >= LINK_MAX => {
+                return Err(ErrorKind::TooManyLinks.into());
+            }
             NewObject::Directory => (FileKind::Directory, Body::directory(directory)),
             NewObject::Symlink(target) => {
                 if target.is_empty() || target.contains(&0) {
@@ -113,8 +117,6 @@ impl State {
             attributes.gid = parent.gid;
             if attributes.kind == FileKind::Directory {
                 attributes.mode |= 0o2000;
-            } else if !is_member(&context.caller, parent.gid) {
-                attributes.mode &= !0o2000;
             }
         }
     }
@@ -125,30 +127,24 @@ fn kind_needs_superuser(kind: FileKind) -> bool {
 }
 
 /// Sets what a create sets at once, as its new owner may.
-fn apply_initial(context: &Context, new: &mut Inode, initial: &AttributeChange) -> Result<()> {
+fn with_initial(context: &Context, mut new: Inode, initial: &AttributeChange) -> Result<Inode> {
+    check_owners(context, &new.attributes, initial)?;
+    if let Some(size) = initial.size {
+        check_size(new.attributes.kind, size)?;
+        new.attributes.size = size;
+    }
+    check_times(initial)?;
     let attributes = &mut new.attributes;
-    if context.caller != Caller::Superuser {
-        let gives_away = initial.uid.is_some_and(|uid| uid != attributes.uid);
-        let foreign = initial.gid.is_some_and(|gid| gid != attributes.gid && !is_member(&context.caller, gid));
-        if gives_away || foreign {
-            return Err(ErrorKind::Permission.into());
-        }
-    }
-    if let Some(size) = initial.size.filter(|_| attributes.kind == FileKind::Regular) {
-        if size > FILE_SIZE_MAX {
-            return Err(ErrorKind::TooLarge.into());
-        }
-        attributes.size = size;
-    }
-    let time = |time: SetTime| match time {
-        SetTime::Now => context.now,
-        SetTime::To(time) => time,
-    };
-    attributes.mode = initial.mode.map_or(attributes.mode, |mode| mode & 0o7777);
     attributes.uid = initial.uid.unwrap_or(attributes.uid);
     attributes.gid = initial.gid.unwrap_or(attributes.gid);
-    attributes.accessed = initial.accessed.map_or(attributes.accessed, time);
-    attributes.modified = initial.modified.map_or(attributes.modified, time);
+    attributes.accessed = initial.accessed.map_or(attributes.accessed, |time| time_of(time, context));
+    attributes.modified = initial.modified.map_or(attributes.modified, |time| time_of(time, context));
     attributes.created = initial.created.unwrap_or(attributes.created);
-    Ok(())
+    match attributes.kind {
+        FileKind::Symlink => attributes.mode = 0o777,
+        FileKind::Directory => {}
+        _ if !is_member(&context.caller, attributes.gid) => attributes.mode &= !0o2000,
+        _ => {}
+    }
+    Ok(new)
 }

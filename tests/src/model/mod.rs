@@ -8,6 +8,7 @@ mod attributes;
 mod bytes;
 mod create;
 mod names;
+mod restart;
 mod state;
 mod xattrs;
 
@@ -25,6 +26,8 @@ use cow_storage::fs::{
 
 use crate::model::state::State;
 
+pub use restart::Saved;
+
 /// Called with each call's name before it runs; its error becomes the call's.
 pub type Hook = Arc<dyn Fn(&'static str) -> Result<()> + Send + Sync>;
 
@@ -32,7 +35,6 @@ pub type Hook = Arc<dyn Fn(&'static str) -> Result<()> + Send + Sync>;
 pub struct Model {
     state: Mutex<State>,
     hook: Mutex<Option<Hook>>,
-    read_only: bool,
 }
 
 impl Default for Model {
@@ -44,17 +46,21 @@ impl Default for Model {
 impl Model {
     /// An empty file system with a root directory of mode 0755 that belongs to the superuser.
     pub fn new(block_size: u32, quota: Option<u64>, now: Timestamp) -> Self {
-        Self { state: Mutex::new(State::new(block_size, quota, now)), hook: Mutex::default(), read_only: false }
+        Self::of(State::new(block_size, quota, now))
+    }
+
+    fn of(state: State) -> Self {
+        Self { state: Mutex::new(state), hook: Mutex::default() }
     }
 
     /// A deep copy, which goes its own way: what a clone has to be.
     pub fn fork(&self) -> Self {
-        Self { state: Mutex::new(self.state().clone()), hook: Mutex::default(), read_only: false }
+        Self::of(State { read_only: false, ..self.state().clone() })
     }
 
     /// A deep copy that takes no changes: what a snapshot has to be.
     pub fn snapshot(&self) -> Self {
-        Self { read_only: true, ..self.fork() }
+        Self::of(State { read_only: true, ..self.state().clone() })
     }
 
     /// Makes every later call ask `hook` first: to fail, to wait, or to panic.
@@ -85,7 +91,7 @@ impl Model {
 
     fn changing(&self, call: &'static str) -> Result<MutexGuard<'_, State>> {
         let state = self.reading(call)?;
-        if self.read_only { Err(Error::from(ErrorKind::ReadOnly)) } else { Ok(state) }
+        if state.read_only { Err(Error::from(ErrorKind::ReadOnly)) } else { Ok(state) }
     }
 }
 
@@ -116,8 +122,8 @@ impl FileSystem for Model {
         self.reading("read_link")?.read_link(inode)
     }
 
-    fn read(&self, _context: &Context, inode: InodeNumber, offset: u64, buffer: &mut [u8]) -> Result<ReadOutcome> {
-        self.reading("read")?.read(inode, offset, buffer)
+    fn read(&self, context: &Context, inode: InodeNumber, offset: u64, buffer: &mut [u8]) -> Result<ReadOutcome> {
+        self.reading("read")?.read(context, inode, offset, buffer)
     }
 
     fn write(
@@ -192,8 +198,8 @@ impl FileSystem for Model {
         self.reading("seek")?.seek(inode, offset, target)
     }
 
-    fn list_xattrs(&self, _context: &Context, inode: InodeNumber) -> Result<Vec<Vec<u8>>> {
-        self.reading("list_xattrs")?.list_xattrs(inode)
+    fn list_xattrs(&self, context: &Context, inode: InodeNumber) -> Result<Vec<Vec<u8>>> {
+        self.reading("list_xattrs")?.list_xattrs(context, inode)
     }
 
     fn xattr(&self, context: &Context, inode: InodeNumber, name: &[u8]) -> Result<Vec<u8>> {

@@ -1,6 +1,7 @@
 //! Names: finding, linking, removing and renaming them, and listing directories.
 //!
-//! Invariant: a directory's size is the number of its names, and a name's cookie never changes.
+//! Invariant: a directory's size is 32 bytes for each of its names, and a name's cookie never changes. Which check comes
+//! first is Linux's choice, and the engine's.
 
 use cow_storage::error::{ErrorKind, Result};
 use cow_storage::format::InodeNumber;
@@ -8,29 +9,42 @@ use cow_storage::fs::{
     Attributes, Changed, Context, DirectoryEntry, DirectoryPage, FileKind, LINK_MAX, Linked, Renamed, access,
 };
 
-use crate::model::state::{Body, State, check_name};
+use crate::model::state::{Body, State, check_name, is_dots};
+
+/// What a name adds to its directory's size, in bytes.
+const ENTRY_SIZE: u64 = 32;
 
 impl State {
     pub(super) fn lookup(&self, context: &Context, directory: InodeNumber, name: &[u8]) -> Result<Attributes> {
-        let parent = self.directory(directory)?.parent;
+        self.demand_search(context, directory)?;
         match name {
-            b"." | b".." => {
-                self.demand(context, directory, access::EXECUTE)?;
-                self.attributes(if name == b"." { directory } else { parent })
-            }
-            _ => {
-                let found = self.search(context, directory, name)?.ok_or(ErrorKind::NotFound)?;
-                self.attributes(found)
-            }
+            b"." => self.attributes(directory),
+            b".." => self.attributes(self.directory(directory)?.parent),
+            _ => self.attributes(self.found(directory, name)?.ok_or(ErrorKind::NotFound)?),
         }
     }
 
-    /// What a name stands for, to a caller who may search the directory.
-    pub(super) fn search(&self, context: &Context, directory: InodeNumber, name: &[u8]) -> Result<Option<InodeNumber>> {
-        let entries = &self.directory(directory)?.entries;
+    /// Fails unless this is a directory in which the caller may look up names.
+    pub(super) fn demand_search(&self, context: &Context, directory: InodeNumber) -> Result<()> {
+        self.directory(directory)?;
+        self.demand(context, directory, access::EXECUTE)
+    }
+
+    /// What a name stands for; fails if no name is like this.
+    pub(super) fn found(&self, directory: InodeNumber, name: &[u8]) -> Result<Option<InodeNumber>> {
         check_name(name)?;
-        self.demand(context, directory, access::EXECUTE)?;
-        Ok(entries.get(name).map(|&(inode, _)| inode))
+        Ok(self.directory(directory)?.entries.get(name).map(|&(inode, _)| inode))
+    }
+
+    /// What has the name that a new object is to get.
+    pub(super) fn found_for_new(
+        &self,
+        context: &Context,
+        directory: InodeNumber,
+        name: &[u8],
+    ) -> Result<Option<InodeNumber>> {
+        self.demand_search(context, directory)?;
+        if is_dots(name) { Err(ErrorKind::Exists.into()) } else { self.found(directory, name) }
     }
 
     pub(super) fn read_link(&self, inode: InodeNumber) -> Result<Vec<u8>> {
@@ -69,8 +83,10 @@ impl State {
 
     /// Fails unless the caller may add a name, and the directory has one itself.
     pub(super) fn demand_new_name(&self, context: &Context, directory: InodeNumber) -> Result<()> {
-        self.demand_change(context, directory)?;
-        if self.inode(directory)?.attributes.links == 0 { Err(ErrorKind::NotFound.into()) } else { Ok(()) }
+        if self.inode(directory)?.attributes.links == 0 {
+            return Err(ErrorKind::NotFound.into());
+        }
+        self.demand_change(context, directory)
     }
 
     pub(super) fn link(
@@ -81,19 +97,15 @@ impl State {
         name: &[u8],
     ) -> Result<Linked> {
         let present = self.attributes(inode)?;
-        let taken = self.search(context, directory, name)?.is_some();
-        if present.kind == FileKind::Directory {
-            return Err(ErrorKind::IsDirectory.into());
-        }
-        if taken {
+        if self.found_for_new(context, directory, name)?.is_some() {
             return Err(ErrorKind::Exists.into());
         }
         self.demand_new_name(context, directory)?;
-        if present.links == 0 {
-            return Err(ErrorKind::Stale.into());
-        }
-        if present.links >= LINK_MAX {
-            return Err(ErrorKind::TooManyLinks.into());
+        match present.links {
+            _ if present.kind == FileKind::Directory => return Err(ErrorKind::Permission.into()),
+            0 => return Err(ErrorKind::NotFound.into()),
+            LINK_MAX.. => return Err(ErrorKind::TooManyLinks.into()),
+            _ => {}
         }
         let directory = self.change_names(context, directory, |state| {
             state.put_name(directory, name, inode);
@@ -111,7 +123,13 @@ impl State {
         name: &[u8],
         wants_directory: bool,
     ) -> Result<Changed> {
-        let inode = self.search(context, directory, name)?.ok_or(ErrorKind::NotFound)?;
+        match name {
+            b"." | b".." if !wants_directory => return Err(ErrorKind::IsDirectory.into()),
+            b"." => return Err(ErrorKind::Invalid.into()),
+            b".." => return Err(ErrorKind::NotEmpty.into()),
+            _ => self.demand_search(context, directory)?,
+        }
+        let inode = self.found(directory, name)?.ok_or(ErrorKind::NotFound)?;
         self.demand_change(context, directory)?;
         self.demand_unstuck(context, directory, inode)?;
         self.check_removable(inode, wants_directory)?;
@@ -147,9 +165,15 @@ impl State {
         from: (InodeNumber, &[u8]),
         to: (InodeNumber, &[u8]),
     ) -> Result<Renamed> {
-        let source = self.search(context, from.0, from.1)?;
-        let target = self.search(context, to.0, to.1)?;
-        let source = source.ok_or(ErrorKind::NotFound)?;
+        self.demand_search(context, from.0)?;
+        self.demand_search(context, to.0)?;
+        check_name(from.1)?;
+        check_name(to.1)?;
+        let source = self.found(from.0, from.1)?.ok_or(ErrorKind::NotFound)?;
+        if self.inode(source)?.attributes.kind == FileKind::Directory && self.is_within(to.0, source)? {
+            return Err(ErrorKind::Invalid.into());
+        }
+        let target = self.found(to.0, to.1)?;
         if target == Some(source) {
             let same = |attributes: Attributes| Changed { before: attributes.clone(), after: attributes };
             return Ok(Renamed { from: same(self.attributes(from.0)?), to: same(self.attributes(to.0)?) });
@@ -170,9 +194,6 @@ impl State {
         (to, target): (InodeNumber, Option<InodeNumber>),
     ) -> Result<()> {
         let is_directory = self.inode(source)?.attributes.kind == FileKind::Directory;
-        if is_directory && self.is_within(to, source) {
-            return Err(ErrorKind::Invalid.into());
-        }
         self.demand_change(context, from)?;
         self.demand_unstuck(context, from, source)?;
         match target {
@@ -185,23 +206,23 @@ impl State {
         }
         if is_directory && from != to {
             self.demand(context, source, access::WRITE)?;
+            if target.is_none() && self.inode(to)?.attributes.links >= LINK_MAX {
+                return Err(ErrorKind::TooManyLinks.into());
+            }
         }
         Ok(())
     }
 
-    /// Whether `directory` is `ancestor` or below it.
-    fn is_within(&self, directory: InodeNumber, ancestor: InodeNumber) -> bool {
+    /// Whether `directory` is `ancestor` or below it. `Stale` of one that was removed and whose parent is gone.
+    fn is_within(&self, directory: InodeNumber, ancestor: InodeNumber) -> Result<bool> {
         let mut at = directory;
-        loop {
-            if at == ancestor {
-                return true;
+        while at != ancestor {
+            if at == InodeNumber::ROOT {
+                return Ok(false);
             }
-            let Some(parent) = self.directory(at).ok().map(|found| found.parent) else { return false };
-            if parent == at {
-                return false;
-            }
-            at = parent;
+            at = self.directory(at)?.parent;
         }
+        Ok(true)
     }
 
     fn move_name(
@@ -253,7 +274,7 @@ impl State {
     fn names_changed(&mut self, context: &Context, directory: InodeNumber) {
         let entries = self.directory_mut(directory).entries.len() as u64;
         let found = self.inode_mut(directory);
-        found.attributes.size = entries;
+        found.attributes.size = entries * ENTRY_SIZE;
         found.touch_content(context.now);
     }
 }

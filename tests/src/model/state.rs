@@ -4,6 +4,7 @@
 //! a directory itself and its subdirectories' `..`).
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use cow_storage::error::{Error, ErrorKind, Result};
 use cow_storage::format::{InodeNumber, Timestamp};
@@ -18,9 +19,11 @@ const CAPACITY: u64 = 1 << 40;
 pub(super) struct State {
     pub(super) block_size: u32,
     pub(super) quota: Option<u64>,
-    pub(super) inodes: BTreeMap<InodeNumber, Inode>,
+    /// Copies of the state share inodes until one changes.
+    pub(super) inodes: BTreeMap<InodeNumber, Arc<Inode>>,
     pub(super) next_inode: u64,
     pub(super) write_verifier: u64,
+    pub(super) read_only: bool,
 }
 
 #[derive(Clone)]
@@ -50,21 +53,22 @@ pub(super) struct Directory {
 
 impl State {
     pub(super) fn new(block_size: u32, quota: Option<u64>, now: Timestamp) -> Self {
-        let mut state = Self { block_size, quota, inodes: BTreeMap::new(), next_inode: 2, write_verifier: 1 };
+        let mut state =
+            Self { block_size, quota, inodes: BTreeMap::new(), next_inode: 2, write_verifier: 1, read_only: false };
         let mut root = Inode::new(InodeNumber::ROOT, FileKind::Directory, Body::directory(InodeNumber::ROOT), now);
         root.attributes.mode = 0o755;
         root.attributes.links = 2;
-        state.inodes.insert(InodeNumber::ROOT, root);
+        state.inodes.insert(InodeNumber::ROOT, Arc::new(root));
         state
     }
 
     pub(super) fn inode(&self, inode: InodeNumber) -> Result<&Inode> {
-        self.inodes.get(&inode).ok_or_else(|| ErrorKind::Stale.into())
+        self.inodes.get(&inode).map(|found| &**found).ok_or_else(|| ErrorKind::Stale.into())
     }
 
     /// An inode that the call has found before.
     pub(super) fn inode_mut(&mut self, inode: InodeNumber) -> &mut Inode {
-        self.inodes.get_mut(&inode).expect("found before")
+        Arc::make_mut(self.inodes.get_mut(&inode).expect("found before"))
     }
 
     pub(super) fn attributes(&self, inode: InodeNumber) -> Result<Attributes> {
@@ -134,7 +138,18 @@ impl State {
 
     pub(super) fn release(&mut self, inode: InodeNumber) {
         if let Some(found) = self.inodes.get_mut(&inode) {
+            let found = Arc::make_mut(found);
             found.retained = found.retained.saturating_sub(1);
+            self.forget_unreferenced(inode);
+        }
+    }
+
+    /// Ends all retains.
+    pub(super) fn release_all(&mut self) {
+        let retained: Vec<_> =
+            self.inodes.iter().filter(|(_, found)| found.retained > 0).map(|(&inode, _)| inode).collect();
+        for inode in retained {
+            self.inode_mut(inode).retained = 0;
             self.forget_unreferenced(inode);
         }
     }
@@ -218,13 +233,18 @@ pub(super) fn is_member(caller: &Caller, gid: u32) -> bool {
     }
 }
 
+/// Whether a name is one that every directory has.
+pub(super) fn is_dots(name: &[u8]) -> bool {
+    name == b"." || name == b".."
+}
+
 /// Fails unless `name` can be an entry's name.
 pub(super) fn check_name(name: &[u8]) -> Result<()> {
+    if name.is_empty() || is_dots(name) || name.contains(&b'/') || name.contains(&0) {
+        return Err(Error::new(ErrorKind::Invalid, "no name for a file"));
+    }
     if name.len() > NAME_MAX {
         return Err(ErrorKind::NameTooLong.into());
-    }
-    if name.is_empty() || name == b"." || name == b".." || name.contains(&b'/') || name.contains(&0) {
-        return Err(Error::new(ErrorKind::Invalid, "no name for a file"));
     }
     Ok(())
 }

@@ -93,7 +93,7 @@ fn orphans_live_while_retained_and_forks_part() {
     let (fork, snapshot) = (model.fork(), model.snapshot());
     model.remove(&root, ROOT, b"f").unwrap();
     model.write(&root, file, 0, b"x", Stability::File).unwrap();
-    assert_eq!(kind(model.link(&root, file, ROOT, b"g")), ErrorKind::Stale);
+    assert_eq!(kind(model.link(&root, file, ROOT, b"g")), ErrorKind::NotFound);
     model.release(file);
     assert_eq!(kind(model.attributes(file)), ErrorKind::Stale);
     assert_eq!(fork.lookup(&root, ROOT, b"f").unwrap().size, 0);

@@ -32,7 +32,7 @@ impl Reader<'_> {
                 place.free()?
             }
         };
-        let target = check_object(object, &parent)?;
+        let target = check_object(context, object, &parent)?;
         let mut inode = new_inode(context, &parent, object, initial.mode.unwrap_or(mode), next);
         set_initial(context, &mut inode, initial)?;
         Ok(Plan::Record(Record::Create { directory, position, name, inode, target, now: context.now }))
@@ -61,7 +61,7 @@ impl Reader<'_> {
 }
 
 /// Checks what is particular to a kind of object. Returns the target of a symbolic link, or nothing.
-fn check_object<'r>(object: &'r NewObject, parent: &Inode) -> Result<&'r [u8]> {
+fn check_object<'r>(context: &Context, object: &'r NewObject, parent: &Inode) -> Result<&'r [u8]> {
     match object {
         NewObject::Symlink(target) if target.is_empty() || target.contains(&0) => {
             Err(Error::new(ErrorKind::Invalid, "a link's target must not be empty nor have a NUL in it"))
@@ -70,6 +70,10 @@ fn check_object<'r>(object: &'r NewObject, parent: &Inode) -> Result<&'r [u8]> {
             Err(Error::new(ErrorKind::NameTooLong, "a link's target must not be longer than 4095 bytes"))
         }
         NewObject::Symlink(target) => Ok(target),
+        // Whoever may make one could give itself a way to any device of a host that trusts the tree.
+        NewObject::BlockDevice(..) | NewObject::CharacterDevice(..) if context.caller != Caller::Superuser => {
+            Err(Error::new(ErrorKind::Permission, "only the superuser makes device nodes"))
+        }
         NewObject::Directory if parent.links >= LINK_MAX => Err(ErrorKind::TooManyLinks.into()),
         _ => Ok(&[]),
     }

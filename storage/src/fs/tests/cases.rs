@@ -82,6 +82,19 @@ fn an_exclusive_create_is_answered_again() {
 }
 
 #[test]
+fn only_the_superuser_makes_device_nodes() {
+    let mut fs = Fs::new(u64::MAX);
+    let nothing = AttributeChange::default();
+    for (number, object) in [NewObject::BlockDevice(8, 1), NewObject::CharacterDevice(1, 3)].into_iter().enumerate() {
+        let name = [b'd', b'0' + number as u8];
+        let refused = kind(fs.create(&me(2), ROOT, &name, &object, 0o666, &nothing));
+        assert_eq!(refused, Some(ErrorKind::Permission));
+        assert_eq!(kind(fs.create(&root(2), ROOT, &name, &object, 0o666, &nothing)), None);
+    }
+    make(&mut fs, &me(3), ROOT, "p", &NewObject::Fifo, 0o666);
+}
+
+#[test]
 fn who_may_set_what() {
     use ErrorKind::{Access, Invalid, IsDirectory, Permission, TooLarge};
     let nothing = AttributeChange::default();
