@@ -14,6 +14,9 @@ pub mod shares;
 
 pub mod config;
 pub mod jobs;
+pub mod maintenance;
 pub mod workflows;
+
+pub mod service;
 
 pub mod nfs;

@@ -142,11 +142,12 @@ impl Jobs {
 
     /// Asks a job to stop. One that waits ends now, one that runs when it next looks.
     pub fn cancel(&self, id: u64) -> Result<Job, Problem> {
+        let _dropped_last;
         let mut state = self.state.lock();
         let job = state.shown(id)?;
         match job.progress.state {
             JobState::Queued => {
-                state.unqueue(id);
+                _dropped_last = state.unqueue(id);
                 self.end(&mut state, id, Err(Problem::new(Code::Cancelled, format!("job {id} was cancelled"))));
             }
             JobState::Running => state.ticket(id)?.cancel(),
@@ -172,9 +173,11 @@ impl Jobs {
     /// Takes no more jobs, cancels all, and waits until none runs, or for `patience`. Returns whether none does.
     pub fn stop(&self, patience: Duration) -> bool {
         let until = Instant::now() + patience;
+        let mut dropped_last = Vec::new();
         let mut state = self.state.lock();
         state.is_stopping = true;
-        while let Some(id) = state.unqueue_first() {
+        while let Some((id, work)) = state.unqueue_first() {
+            dropped_last.push(work);
             self.end(&mut state, id, Err(Problem::new(Code::Cancelled, "the daemon stopped before it began")));
         }
         state.cancel_all();

@@ -123,14 +123,15 @@ impl State {
         self.jobs.get(&id).map(|entry| &*entry.ticket).ok_or_else(|| missing(id))
     }
 
-    /// Takes a job's work away.
-    pub fn unqueue(&mut self, id: u64) {
-        self.queue.retain(|(queued, _)| *queued != id);
+    /// Takes a job's work away. To be dropped without the lock held: what the work owns may take its time to go.
+    pub fn unqueue(&mut self, id: u64) -> Option<Work> {
+        let at = self.queue.iter().position(|(queued, _)| *queued == id)?;
+        self.queue.remove(at).map(|(_, work)| work)
     }
 
-    /// Takes the first queued job's work away.
-    pub fn unqueue_first(&mut self) -> Option<u64> {
-        self.queue.pop_front().map(|(id, _)| id)
+    /// Takes the first queued job's work away, to be dropped likewise.
+    pub fn unqueue_first(&mut self) -> Option<(u64, Work)> {
+        self.queue.pop_front()
     }
 
     /// Asks all that run to stop.

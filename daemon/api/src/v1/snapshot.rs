@@ -10,7 +10,7 @@ use crate::v1::PropertyChange;
 pub struct Origin {
     /// Its id.
     pub id: u64,
-    /// Its full name, unless it was destroyed since.
+    /// Its full name, where it exists and was looked up: in listings, and where one thing is asked for.
     #[serde(default)]
     pub name: Option<String>,
 }

@@ -1,0 +1,217 @@
+//! Threads that keep the pool going: commits, giving space back, ending the wait of what was destroyed.
+//!
+//! Invariant: the watchdog is fed by the committing thread alone, after it found nothing to commit or committed, so
+//! that a pool that hangs is noticed. A failed step is tried again, except on a poisoned pool.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use cow_storage::error::{ErrorKind, Result};
+use cow_storage::format::Timestamp;
+use cow_storage::pool::Pool;
+use parking_lot::{Condvar, Mutex};
+
+use crate::clock;
+use crate::logging::Chain;
+use crate::metrics::Page;
+use crate::notify::Notifier;
+
+/// How often the pool is asked whether a commit is due.
+const COMMIT_POLL: Duration = Duration::from_millis(5);
+/// Pointers freed in one step.
+const RECLAIM_BUDGET: u64 = 1 << 14;
+/// Bytes moved in one step.
+const CLEAN_BUDGET: u64 = 4 << 20;
+/// How long the background rests when there is nothing to do.
+const IDLE_REST: Duration = Duration::from_secs(2);
+/// How long to wait after a step that failed.
+const FAILED_REST: Duration = Duration::from_secs(5);
+
+/// When what is done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Pace {
+    /// Most time between two commits.
+    pub commit_interval: Duration,
+    /// How long what was destroyed can be undeleted.
+    pub undelete_window: Duration,
+}
+
+/// The threads. Dropping it stops them.
+pub struct Maintenance {
+    shared: Arc<Shared>,
+    threads: Mutex<Vec<JoinHandle<()>>>,
+}
+
+struct Shared {
+    pool: Pool,
+    pace: Pace,
+    notifier: Arc<Notifier>,
+    on_poisoned: Box<dyn Fn() + Send + Sync>,
+    is_poisoned: AtomicBool,
+    reclaimed: AtomicU64,
+    cleaned: AtomicU64,
+    purged: AtomicU64,
+    failed: AtomicU64,
+    orders: Mutex<Orders>,
+    changed: Condvar,
+}
+
+#[derive(Default)]
+struct Orders {
+    stop: bool,
+    background_now: bool,
+}
+
+impl Maintenance {
+    /// Begins to look after `pool`. `on_poisoned` is called once, when the pool takes no more writes.
+    pub fn start(
+        pool: Pool,
+        pace: Pace,
+        notifier: Arc<Notifier>,
+        on_poisoned: Box<dyn Fn() + Send + Sync>,
+    ) -> std::io::Result<Self> {
+        let shared = Arc::new(Shared {
+            pool,
+            pace,
+            notifier,
+            on_poisoned,
+            is_poisoned: AtomicBool::new(false),
+            reclaimed: AtomicU64::new(0),
+            cleaned: AtomicU64::new(0),
+            purged: AtomicU64::new(0),
+            failed: AtomicU64::new(0),
+            orders: Mutex::default(),
+            changed: Condvar::new(),
+        });
+        let spawn = |name: &str, run: fn(&Shared)| {
+            let shared = shared.clone();
+            thread::Builder::new().name(name.to_owned()).spawn(move || run(&shared))
+        };
+        let threads = Mutex::new(vec![spawn("commit", Shared::commit)?, spawn("background", Shared::background)?]);
+        Ok(Self { shared, threads })
+    }
+
+    /// Asks the background to look for work now.
+    pub fn wake(&self) {
+        self.shared.orders.lock().background_now = true;
+        self.shared.changed.notify_all();
+    }
+
+    /// Whether the pool takes no more writes.
+    pub fn is_poisoned(&self) -> bool {
+        self.shared.is_poisoned.load(Ordering::Acquire)
+    }
+
+    /// Ends the threads after the steps that they are in.
+    pub fn stop(&self) {
+        self.shared.orders.lock().stop = true;
+        self.shared.changed.notify_all();
+        for thread in self.threads.lock().drain(..) {
+            let _ = thread.join();
+        }
+    }
+
+    /// Tells what was done.
+    pub fn metrics(&self, page: &mut Page) {
+        let count = |count: &AtomicU64| count.load(Ordering::Relaxed);
+        let shared = &self.shared;
+        page.counter("cow_reclaimed_pointers_total", "Pointers of destroyed data freed.", count(&shared.reclaimed));
+        page.counter("cow_cleaned_bytes_total", "Bytes moved out of sparse segments.", count(&shared.cleaned));
+        page.counter("cow_purged_total", "Destroyed datasets and snapshots purged.", count(&shared.purged));
+        page.counter("cow_maintenance_failures_total", "Background steps that failed.", count(&shared.failed));
+        let poisoned = u64::from(self.is_poisoned());
+        page.gauge("cow_pool_poisoned", "1 when the pool takes no more writes until it is reopened.", poisoned);
+    }
+}
+
+impl Drop for Maintenance {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+impl Shared {
+    fn commit(&self) {
+        let mut committed = Instant::now();
+        let mut fed = Instant::now();
+        // Half of what the manager allows, so that one late turn does not kill the daemon.
+        let feed_after = self.notifier.watchdog().map(|limit| limit / 3);
+        while self.rest(COMMIT_POLL, |_| false) {
+            let mut went_well = true;
+            if self.pool.commit_due() || committed.elapsed() >= self.pace.commit_interval {
+                went_well = self.step("commit", self.pool.commit(clock::now())).is_some();
+                committed = Instant::now();
+            }
+            if went_well && feed_after.is_some_and(|after| fed.elapsed() >= after) {
+                self.notifier.alive();
+                fed = Instant::now();
+            }
+            if !went_well && !self.rest(FAILED_REST, |_| false) {
+                return;
+            }
+        }
+    }
+
+    fn background(&self) {
+        let mut rest = Duration::ZERO;
+        while self.rest(rest, |orders| std::mem::take(&mut orders.background_now)) {
+            let began = Instant::now();
+            rest = match self.background_step() {
+                // Others want the disk as well: rest as long as the step took.
+                Some(true) => began.elapsed().max(Duration::from_millis(1)),
+                Some(false) => IDLE_REST,
+                None => FAILED_REST,
+            };
+        }
+    }
+
+    /// Returns whether there is more to do, or `None` if a step failed.
+    fn background_step(&self) -> Option<bool> {
+        let now = clock::now();
+        let purged = self.step("purge what was destroyed", self.pool.purge(self.purge_before(now), now))?;
+        let reclaimed = self.step("reclaim", self.pool.reclaim_step(RECLAIM_BUDGET, now))?;
+        let cleaned = self.step("clean", self.pool.clean_step(CLEAN_BUDGET, now))?;
+        self.purged.fetch_add(purged, Ordering::Relaxed);
+        self.reclaimed.fetch_add(reclaimed.done, Ordering::Relaxed);
+        self.cleaned.fetch_add(cleaned.done, Ordering::Relaxed);
+        Some(purged > 0 || !reclaimed.idle || !cleaned.idle)
+    }
+
+    fn purge_before(&self, now: Timestamp) -> Timestamp {
+        let window = i64::try_from(self.pace.undelete_window.as_secs()).unwrap_or(i64::MAX);
+        Timestamp { seconds: now.seconds.saturating_sub(window), ..now }
+    }
+
+    /// Logs a failure, and tells once that the pool is poisoned.
+    fn step<T>(&self, act: &str, outcome: Result<T>) -> Option<T> {
+        let error = match outcome {
+            Ok(done) => return Some(done),
+            Err(error) => error,
+        };
+        self.failed.fetch_add(1, Ordering::Relaxed);
+        if error.kind() != ErrorKind::Poisoned {
+            tracing::warn!(error = %Chain(&error), "cannot {act}; trying again");
+        } else if !self.is_poisoned.swap(true, Ordering::AcqRel) {
+            tracing::error!(error = %Chain(&error), "the pool takes no more writes until it is reopened");
+            self.notifier.status("a write failed: the pool must be reopened");
+            (self.on_poisoned)();
+        }
+        None
+    }
+
+    /// Waits for some time, or until `woken`. Returns false once the threads shall end.
+    fn rest(&self, time: Duration, mut woken: impl FnMut(&mut Orders) -> bool) -> bool {
+        let until = Instant::now() + time;
+        let mut orders = self.orders.lock();
+        loop {
+            if orders.stop {
+                return false;
+            }
+            if woken(&mut orders) || self.changed.wait_until(&mut orders, until).timed_out() {
+                return !orders.stop;
+            }
+        }
+    }
+}

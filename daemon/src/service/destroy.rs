@@ -1,0 +1,128 @@
+//! Destroying, what it would free, and taking it back.
+
+use cow_api::v1::{Change, Code, Destroyed, Listing, Problem, Undelete, Undeleted};
+use cow_storage::error::{Error, ErrorKind};
+use cow_storage::format::{DatasetId, Timestamp};
+
+use crate::clock;
+use crate::service::convert::Names;
+use crate::service::problem::{of, problem};
+use crate::service::share::is_at_or_below;
+use crate::service::{Answer, Service};
+
+/// How to destroy.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct How {
+    /// Whether datasets below go too.
+    pub recursive: bool,
+    /// Whether it cannot be undeleted, so that the space comes back soon.
+    pub at_once: bool,
+    /// Whether to say only what would happen.
+    pub dry_run: bool,
+}
+
+/// Destroyed then, its wait has always ended.
+const LONG_AGO: Timestamp = Timestamp { seconds: 0, nanoseconds: 0 };
+
+impl Service {
+    /// Destroys a dataset with its snapshots, or one snapshot (`dataset@snapshot`).
+    pub fn destroy(&self, name: &str, how: How) -> Answer<Destroyed> {
+        let (mut destroyed, ids) = if name.contains('@') { self.one_snapshot(name)? } else { self.family(name, how)? };
+        destroyed.dry_run = how.dry_run;
+        if how.dry_run {
+            return Ok(destroyed);
+        }
+        let now = clock::now();
+        let since = if how.at_once { LONG_AGO } else { now };
+        self.pool().destroy(name, how.recursive, since).map_err(|error| self.not_destroyed(name, error))?;
+        self.unshare(ids);
+        destroyed.datasets.iter().for_each(|dataset| self.dataset_changed(dataset, Change::Destroyed));
+        destroyed.snapshots.iter().for_each(|snapshot| self.snapshot_changed(snapshot, Change::Destroyed));
+        let window = i64::try_from(self.parts.undelete_window.as_secs()).unwrap_or(i64::MAX);
+        let until = Timestamp { seconds: now.seconds.saturating_add(window), nanoseconds: 0 };
+        destroyed.undelete_until = (!how.at_once).then_some(clock::time(until));
+        self.parts.maintenance.wake();
+        Ok(destroyed)
+    }
+
+    fn one_snapshot(&self, name: &str) -> Answer<(Destroyed, Vec<DatasetId>)> {
+        self.pool().snapshot_info(name).map_err(problem)?;
+        let frees = self.pool().would_free(name).map_err(problem)?;
+        Ok((Destroyed { snapshots: vec![name.to_owned()], ..nothing(name, frees) }, Vec::new()))
+    }
+
+    /// A dataset with its snapshots, and those below it.
+    fn family(&self, name: &str, how: How) -> Answer<(Destroyed, Vec<DatasetId>)> {
+        let listing = self.listing()?;
+        let wanted = |found: &str| found == name || (how.recursive && is_at_or_below(found, name));
+        let datasets: Vec<_> = listing.datasets.iter().filter(|info| wanted(&info.name)).collect();
+        if datasets.is_empty() {
+            // The engine's own words for what is not there.
+            self.pool().dataset(name).map_err(problem)?;
+        }
+        let frees = datasets.iter().map(|info| self.pool().would_free(&info.name));
+        let frees = frees.sum::<Result<u64, Error>>().map_err(problem)?;
+        let names = Names::of(&listing);
+        let snapshots = listing.snapshots.iter().map(|info| names.snapshot(info));
+        let destroyed = Destroyed {
+            datasets: datasets.iter().map(|info| info.name.clone()).collect(),
+            snapshots: snapshots.filter(|found| wanted(&found.dataset)).map(|found| found.name).collect(),
+            ..nothing(name, frees)
+        };
+        Ok((destroyed, datasets.iter().map(|info| info.id).collect()))
+    }
+
+    fn not_destroyed(&self, name: &str, error: Error) -> Problem {
+        match error.kind() {
+            ErrorKind::Busy => {
+                let held = of(Code::Held, &error);
+                held.with_hint(
+                    "'cowctl get all SNAPSHOT' lists its holds; a held snapshot stays until they are released",
+                )
+            }
+            ErrorKind::NotEmpty => problem(error).with_hint(format!("'cowctl destroy -r {name}' takes them along")),
+            _ => problem(error),
+        }
+    }
+
+    /// What was destroyed and can be undeleted.
+    pub fn destroyed(&self) -> Answer<Listing> {
+        let destroyed = self.pool().destroyed().map_err(problem)?;
+        let mut names = self.names()?;
+        names.add(&destroyed);
+        Ok(Listing {
+            datasets: destroyed.datasets.iter().map(|info| self.shown_dataset(&names, info)).collect(),
+            snapshots: destroyed.snapshots.iter().map(|info| names.snapshot(info)).collect(),
+        })
+    }
+
+    /// Takes a destroy back.
+    pub fn undelete(&self, name: &str, request: &Undelete) -> Answer<Undeleted> {
+        self.pool().undelete(name, request.to.as_deref(), clock::now()).map_err(|error| match error.kind() {
+            ErrorKind::NotFound => {
+                problem(error).with_hint("'cowctl undelete' without a name lists what can come back")
+            }
+            ErrorKind::Exists => problem(error).with_hint("give another name to come back by"),
+            _ => problem(error),
+        })?;
+        let name = request.to.as_deref().unwrap_or(name);
+        if name.contains('@') {
+            self.snapshot_changed(name, Change::Undeleted);
+        } else {
+            self.share_below(name)?;
+            self.dataset_changed(name, Change::Undeleted);
+        }
+        Ok(Undeleted { name: name.to_owned() })
+    }
+}
+
+fn nothing(name: &str, frees: u64) -> Destroyed {
+    Destroyed {
+        name: name.to_owned(),
+        dry_run: false,
+        frees,
+        datasets: Vec::new(),
+        snapshots: Vec::new(),
+        undelete_until: None,
+    }
+}
