@@ -1,0 +1,93 @@
+//! `cowctl destroy`: destroys datasets and snapshots, after saying what that takes along.
+
+use std::io::{self, IsTerminal};
+
+use cow_api::size::ByteSize;
+use cow_api::v1::{Code, Destroyed, path};
+
+use crate::arguments::{Command, Flag, Given};
+use crate::commands::Session;
+use crate::failure::Failure;
+use crate::follow::ask;
+use crate::output::Tone;
+
+pub const COMMAND: Command = Command {
+    name: "destroy",
+    about: "Destroy datasets and snapshots",
+    operands: "DATASET[@SNAPSHOT]...",
+    count: 1..=usize::MAX,
+    flags: &[
+        Flag { short: Some('n'), long: "dry-run", value: None, about: "Only print what would go, and what that frees" },
+        Flag { short: Some('r'), long: "recursive", value: None, about: "Destroy all datasets below too" },
+        Flag { short: Some('y'), long: "yes", value: None, about: "Do not ask" },
+        Flag { short: None, long: "now", value: None, about: "Free the space at once: it cannot be undeleted" },
+    ],
+    more: "A dataset goes with its snapshots. Clones stay. 'cowctl undelete' takes a destroy back for a while.\n\
+           On a terminal you are asked first; elsewhere --now needs --yes.",
+    run,
+};
+
+fn run(session: &Session<'_>, given: &Given) -> Result<(), Failure> {
+    let now = given.has("now");
+    let on_terminal = io::stdin().is_terminal() && io::stderr().is_terminal();
+    if now && !given.has("yes") && !given.has("dry-run") && !on_terminal {
+        return Err(Failure::usage("destroy: --now cannot be undone, and nobody can be asked", "add --yes"));
+    }
+    let asks = !given.has("yes") && on_terminal;
+    let mut done = Vec::new();
+    // What can be foreseen to fail fails before anything is destroyed.
+    if given.has("dry-run") || asks || given.operands.len() > 1 {
+        let foreseen = given.operands.iter().map(|name| request(session, given, name, true));
+        done = foreseen.collect::<Result<Vec<_>, _>>()?;
+    }
+    if !given.has("dry-run") {
+        if asks && !confirmed(session, &done, now) {
+            return Err(Failure::problem(Code::Cancelled, "nothing was destroyed"));
+        }
+        let destroyed = given.operands.iter().map(|name| request(session, given, name, false));
+        done = destroyed.collect::<Result<Vec<_>, _>>()?;
+    }
+    session.output.result("destroyed", &done, || done.iter().try_for_each(|destroyed| print(session, destroyed)))
+}
+
+fn request(session: &Session<'_>, given: &Given, name: &str, dry_run: bool) -> Result<Destroyed, Failure> {
+    let target = if name.contains('@') { path::snapshot(name) } else { path::dataset(name) };
+    let flags = [("recursive", given.has("recursive")), ("now", given.has("now")), ("dry_run", dry_run)];
+    let query: Vec<_> = flags.iter().filter(|(_, set)| *set).map(|(name, _)| format!("{name}=true")).collect();
+    let target = if query.is_empty() { target } else { format!("{target}?{}", query.join("&")) };
+    session.client.delete(&target)
+}
+
+fn confirmed(session: &Session<'_>, foreseen: &[Destroyed], now: bool) -> bool {
+    for destroyed in foreseen {
+        session.output.note(&summary(destroyed, "would destroy"));
+    }
+    let undone = if now { "This cannot be undone." } else { "'cowctl undelete' can take it back for a while." };
+    let answer = ask(&format!("{undone} Go on? [y/N] "));
+    ["y", "yes"].contains(&answer.to_ascii_lowercase().as_str())
+}
+
+fn print(session: &Session<'_>, destroyed: &Destroyed) -> Result<(), Failure> {
+    if !destroyed.dry_run {
+        session.output.line(&summary(destroyed, "Destroyed"))?;
+        return match destroyed.undelete_until {
+            Some(until) => session.output.line(&format!("'cowctl undelete {}' works until {until}", destroyed.name)),
+            None => Ok(()),
+        };
+    }
+    for name in destroyed.datasets.iter().chain(&destroyed.snapshots) {
+        session.output.line(&session.output.paint(Tone::Bad, &format!("would destroy {name}")))?;
+    }
+    session.output.line(&format!("would free {}", ByteSize(destroyed.frees)))
+}
+
+fn summary(destroyed: &Destroyed, verb: &str) -> String {
+    let Destroyed { name, datasets, snapshots, frees, .. } = destroyed;
+    let count = |number: usize, what: &str| format!("{number} {what}{}", if number == 1 { "" } else { "s" });
+    let others = datasets.iter().chain(snapshots).filter(|other| *other != name).count();
+    let along = match others {
+        0 => String::new(),
+        _ => format!(" ({}, {})", count(datasets.len(), "dataset"), count(snapshots.len(), "snapshot")),
+    };
+    format!("{verb} {name}{along}, {}", ByteSize(*frees))
+}
