@@ -6,6 +6,8 @@
 mod bench;
 mod blocks;
 mod nodes;
+#[cfg(test)]
+mod tests;
 
 use std::fmt;
 use std::sync::Arc;

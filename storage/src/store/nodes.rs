@@ -13,13 +13,16 @@ use crate::tree::{Node, NodePointer, NodeStore, NodeWriter};
 impl Store {
     /// Reads a node from the disk, whether it is cached or not: to verify what is stored.
     pub fn read_stored_node(&self, pointer: &NodePointer) -> Result<Node> {
-        let read = || {
+        let read = || -> Result<_> {
             let bytes = self.account.read_node(pointer.id)?;
-            let wrong = |cause| Error::because(ErrorKind::Corrupt, format!("read the node {:?}", pointer.id), cause);
-            Node::decode(&bytes, pointer.id, &pointer.hash).map_err(wrong)
+            Ok(Node::decode(&bytes, pointer.id, &pointer.hash))
         };
-        // It may have been moved between looking it up and reading it.
-        read().or_else(|_| read())
+        // Twice: it may have been moved between looking it up and reading it.
+        let node = match read()? {
+            Ok(node) => return Ok(node),
+            Err(_) => read()?,
+        };
+        node.map_err(|cause| Error::because(ErrorKind::Corrupt, format!("read the node {:?}", pointer.id), cause))
     }
 
     fn keep_node(&self, id: SlotId, node: &Arc<Node>) {
