@@ -3,14 +3,13 @@
 //! Invariant: a view's `fsid` differs between a head and each of its snapshots, so that clients never
 //! take an inode of one for the same inode of another.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
+use cow_storage::catalog::Holder;
 use cow_storage::error::{ErrorKind, Result};
 use cow_storage::format::{DatasetId, SnapshotId};
 use cow_storage::fs::FileSystem;
 use cow_storage::pool::Pool;
-use parking_lot::Mutex;
 
 use crate::shares::{Share, Shares};
 
@@ -57,42 +56,23 @@ pub trait Views: Send + Sync {
     fn shares(&self) -> Vec<Arc<Share>>;
 }
 
-/// Snapshot handles kept open; more than this start afresh.
-const SNAPSHOTS_OPEN_MAX: usize = 1024;
-
 /// The views of a pool's datasets that are in a table of shares.
 pub struct PoolViews {
     pool: Pool,
     shares: Arc<Shares>,
-    open: Mutex<HashMap<SnapshotId, Arc<dyn FileSystem>>>,
 }
 
 impl PoolViews {
     /// Views of `pool` as far as `shares` names its datasets.
     pub fn new(pool: Pool, shares: Arc<Shares>) -> Self {
-        Self { pool, shares, open: Mutex::default() }
+        Self { pool, shares }
     }
 
-    fn snapshot_files(&self, share: &Share, id: SnapshotId) -> Result<Arc<dyn FileSystem>> {
-        if let Some(open) = self.open.lock().get(&id) {
-            return Ok(open.clone());
+    fn snapshot_files(&self, dataset: DatasetId, id: SnapshotId) -> Result<Arc<dyn FileSystem>> {
+        if self.pool.dataset_of_snapshot(id)? != dataset {
+            return Err(ErrorKind::Stale.into());
         }
-        let snapshots = self.snapshots(share.dataset)?;
-        let snapshot = snapshots.into_iter().find(|snapshot| snapshot.id == id).ok_or(ErrorKind::Stale)?;
-        let name = self.dataset_name(share.dataset)?;
-        let files = self.pool.file_system(&format!("{name}@{}", snapshot.name))?;
-        let mut open = self.open.lock();
-        if open.len() >= SNAPSHOTS_OPEN_MAX {
-            open.clear();
-        }
-        open.insert(id, files.clone());
-        Ok(files)
-    }
-
-    /// The present name: datasets are renamed while they are shared.
-    fn dataset_name(&self, dataset: DatasetId) -> Result<String> {
-        let found = self.pool.list()?.datasets.into_iter().find(|found| found.id == dataset);
-        found.map(|found| found.name).ok_or_else(|| ErrorKind::Stale.into())
+        self.pool.file_system_at(Holder::Snapshot(id))
     }
 }
 
@@ -106,18 +86,17 @@ impl Views for PoolViews {
         Ok(match snapshot {
             None => View { snapshot, fsid: share.fsid, file_system: share.file_system.clone(), share },
             // Snapshot ids and dataset ids are drawn from the same numbers.
-            Some(id) => View { snapshot, fsid: id.0, file_system: self.snapshot_files(&share, id)?, share },
+            Some(id) => View { snapshot, fsid: id.0, file_system: self.snapshot_files(share.dataset, id)?, share },
         })
     }
 
     fn snapshots(&self, dataset: DatasetId) -> Result<Vec<SnapshotName>> {
-        let listed = self.pool.list()?.snapshots.into_iter();
-        let mut of_it: Vec<SnapshotName> = listed
-            .filter(|snapshot| snapshot.dataset == dataset && snapshot.destroyed.is_none())
-            .map(|snapshot| SnapshotName { name: snapshot.name, id: snapshot.id })
-            .collect();
-        of_it.sort_by_key(|snapshot| snapshot.id);
-        Ok(of_it)
+        let listed = self.pool.snapshots_of(dataset)?.into_iter();
+        Ok(listed.map(|(name, id)| SnapshotName { name, id }).collect())
+    }
+
+    fn snapshot_named(&self, dataset: DatasetId, name: &str) -> Result<SnapshotId> {
+        self.pool.snapshot_named(dataset, name)
     }
 
     fn shares(&self) -> Vec<Arc<Share>> {

@@ -14,6 +14,7 @@ mod forest;
 mod index;
 mod jobs;
 mod layout;
+mod live;
 mod load;
 mod lookup;
 mod names;

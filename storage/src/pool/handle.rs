@@ -2,30 +2,35 @@
 
 use std::sync::Arc;
 
-use crate::catalog::{DatasetInfo, Properties, PropertyChange, SnapshotInfo};
+use crate::catalog::{DatasetInfo, Holder, Properties, PropertyChange, SnapshotInfo};
 use crate::error::Result;
 use crate::executor::Executor;
-use crate::format::{PoolId, Timestamp};
+use crate::format::{DatasetId, PoolId, SnapshotId, Timestamp};
 use crate::fs::FileSystem;
 use crate::media::Media;
-use crate::pool::{Budgets, Counters, Difference, Listing, NewPool, PoolSpace, Progress, VerifyReport};
+use crate::pool::core::Core;
+use crate::pool::files::Files;
+use crate::pool::{Budgets, Counters, Difference, Listing, NewPool, PoolSpace, Progress, VerifyReport, open};
 
 /// An open pool. Cheap to clone, safe to use from several threads.
 ///
 /// Names: a dataset is `a/b/c`; a snapshot is `a/b/c@name`. Verbs are durable when they return.
 #[derive(Clone)]
-pub struct Pool {}
+pub struct Pool {
+    core: Arc<Core>,
+}
 
-#[expect(clippy::todo, unused_variables, missing_docs, reason = "the signatures come first")]
 impl Pool {
-    /// Makes a pool on empty media.
+    /// Makes a pool on media that holds none; what a creation that was cut off left is cleared away.
     pub fn create(media: &Arc<dyn Media>, new: &NewPool) -> Result<()> {
-        todo!()
+        open::create(media, new)
     }
+
     /// Whether media holds a pool.
     pub fn exists(media: &dyn Media) -> Result<bool> {
-        todo!()
+        open::exists(media)
     }
+
     /// Opens a pool, recovering what was promised. `boot` is random: the seed of the write verifier.
     pub fn open(
         media: Arc<dyn Media>,
@@ -34,37 +39,51 @@ impl Pool {
         boot: u64,
         now: Timestamp,
     ) -> Result<Self> {
-        todo!()
-    }
-    /// Commits and refuses all further calls.
-    pub fn close(&self, now: Timestamp) -> Result<()> {
-        todo!()
-    }
-    pub fn id(&self) -> PoolId {
-        todo!()
-    }
-    /// A key for `purpose`, derived from the pool's secret.
-    pub fn derive_key(&self, purpose: &str) -> [u8; 32] {
-        todo!()
+        Ok(Self { core: open::open(media, executor, budgets, boot, now)? })
     }
 
-    /// Parents must exist.
+    /// Commits and refuses all further calls.
+    pub fn close(&self, now: Timestamp) -> Result<()> {
+        let committed = self.core.commit(now);
+        self.core.shut();
+        committed
+    }
+
+    /// The pool's id.
+    pub fn id(&self) -> PoolId {
+        self.core.id
+    }
+
+    /// A key for `purpose`, derived from the pool's secret.
+    pub fn derive_key(&self, purpose: &str) -> [u8; 32] {
+        open::derive_key(&self.core.secret, purpose)
+    }
+
+    /// Makes a dataset. Parents must exist.
     pub fn create_dataset(&self, name: &str, properties: &Properties, now: Timestamp) -> Result<DatasetInfo> {
-        todo!()
+        self.core.create_dataset(name, properties, now)
     }
+
+    /// Renames a dataset, and with it those below.
     pub fn rename_dataset(&self, name: &str, to: &str, now: Timestamp) -> Result<DatasetInfo> {
-        todo!()
+        self.core.rename_dataset(name, to, now)
     }
+
+    /// Changes properties; they hold for what is written from now on.
     pub fn set_properties(&self, name: &str, change: &PropertyChange, now: Timestamp) -> Result<DatasetInfo> {
-        todo!()
+        self.core.set_properties(name, change, now)
     }
+
     /// One snapshot each of several datasets, at one instant.
     pub fn snapshot(&self, names: &[(&str, &str)], now: Timestamp) -> Result<Vec<SnapshotInfo>> {
-        todo!()
+        self.core.snapshot(names, now)
     }
+
+    /// Renames a snapshot; `to` is its new name without the dataset's.
     pub fn rename_snapshot(&self, snapshot: &str, to: &str, now: Timestamp) -> Result<SnapshotInfo> {
-        todo!()
+        self.core.rename_snapshot(snapshot, to, now)
     }
+
     /// A writable dataset with a snapshot's content.
     pub fn clone_snapshot(
         &self,
@@ -73,86 +92,139 @@ impl Pool {
         change: &PropertyChange,
         now: Timestamp,
     ) -> Result<DatasetInfo> {
-        todo!()
+        self.core.clone_snapshot(snapshot, name, change, now)
     }
+
     /// Sets a head to a snapshot's content: of its own timeline, or its origin's. Returns the automatic
     /// snapshot that holds what the head had before.
     pub fn rewind(&self, name: &str, to: &str, now: Timestamp) -> Result<SnapshotInfo> {
-        todo!()
+        self.core.rewind(name, to, now)
     }
+
     /// Destroys a dataset (with its snapshots; with `recursive` also the datasets below it) or one snapshot.
     /// It can be undeleted until it is purged.
     pub fn destroy(&self, name: &str, recursive: bool, now: Timestamp) -> Result<()> {
-        todo!()
-    }
-    /// Ends the wait of what was destroyed before `before`, so that its space comes back.
-    pub fn purge(&self, before: Timestamp, now: Timestamp) -> Result<u64> {
-        todo!()
-    }
-    /// Destroyed datasets and snapshots that can be undeleted.
-    pub fn destroyed(&self) -> Result<Listing> {
-        todo!()
-    }
-    /// Takes a destroy back. `to` is the new name where the old one is taken.
-    pub fn undelete(&self, name: &str, to: Option<&str>, now: Timestamp) -> Result<()> {
-        todo!()
-    }
-    pub fn hold(&self, snapshot: &str, tag: &str, now: Timestamp) -> Result<()> {
-        todo!()
-    }
-    pub fn release_hold(&self, snapshot: &str, tag: &str, now: Timestamp) -> Result<()> {
-        todo!()
+        self.core.destroy(name, recursive, now)
     }
 
+    /// Ends the wait of what was destroyed before `before`, so that its space comes back.
+    pub fn purge(&self, before: Timestamp, now: Timestamp) -> Result<u64> {
+        self.core.purge(before, now)
+    }
+
+    /// Destroyed datasets and snapshots that can be undeleted.
+    pub fn destroyed(&self) -> Result<Listing> {
+        let catalog = self.core.catalog.read();
+        Ok(Listing { datasets: catalog.destroyed_datasets(), snapshots: catalog.destroyed_snapshots() })
+    }
+
+    /// Takes a destroy back. `to` is the new name where the old one is taken.
+    pub fn undelete(&self, name: &str, to: Option<&str>, now: Timestamp) -> Result<()> {
+        self.core.undelete(name, to, now)
+    }
+
+    /// Keeps a snapshot from being destroyed until the hold `tag` is released.
+    pub fn hold(&self, snapshot: &str, tag: &str, now: Timestamp) -> Result<()> {
+        self.core.hold(snapshot, tag, now)
+    }
+
+    /// Ends a hold.
+    pub fn release_hold(&self, snapshot: &str, tag: &str, now: Timestamp) -> Result<()> {
+        self.core.release_hold(snapshot, tag, now)
+    }
+
+    /// What is known of a dataset.
     pub fn dataset(&self, name: &str) -> Result<DatasetInfo> {
-        todo!()
+        let catalog = self.core.catalog.read();
+        catalog.dataset_info(catalog.find_dataset(name)?)
     }
+
+    /// What is known of a snapshot.
     pub fn snapshot_info(&self, snapshot: &str) -> Result<SnapshotInfo> {
-        todo!()
+        let catalog = self.core.catalog.read();
+        catalog.snapshot_info(catalog.find_snapshot(snapshot)?)
     }
+
+    /// All datasets and snapshots.
     pub fn list(&self) -> Result<Listing> {
-        todo!()
+        let catalog = self.core.catalog.read();
+        Ok(Listing { datasets: catalog.list_datasets(), snapshots: catalog.list_snapshots() })
     }
-    /// What destroying this dataset (with its snapshots) or snapshot would free, in stored bytes.
-    pub fn would_free(&self, name: &str) -> Result<u64> {
-        todo!()
+
+    /// The snapshots of a dataset by name, oldest first. `Stale` if the dataset is gone.
+    pub fn snapshots_of(&self, dataset: DatasetId) -> Result<Vec<(String, SnapshotId)>> {
+        self.core.catalog.read().snapshots_of(dataset)
     }
+
+    /// The snapshot of a dataset that has this name.
+    pub fn snapshot_named(&self, dataset: DatasetId, name: &str) -> Result<SnapshotId> {
+        self.core.catalog.read().snapshot_named(dataset, name)
+    }
+
+    /// The dataset whose timeline a snapshot is on.
+    pub fn dataset_of_snapshot(&self, snapshot: SnapshotId) -> Result<DatasetId> {
+        self.core.catalog.read().dataset_of(Holder::Snapshot(snapshot))
+    }
+
     /// The file system of a dataset's head (`a/b`) or of a snapshot (`a/b@s`, read only). Two calls for the
     /// same one share all state; the handle answers `Stale` once the dataset is destroyed.
     pub fn file_system(&self, name: &str) -> Result<Arc<dyn FileSystem>> {
-        todo!()
+        let holder = self.core.catalog.read().resolve(name)?;
+        self.file_system_at(holder)
     }
+
+    /// The same by id.
+    pub fn file_system_at(&self, holder: Holder) -> Result<Arc<dyn FileSystem>> {
+        let head = self.core.head(holder)?;
+        Ok(Arc::new(Files::new(Arc::clone(&self.core), head)))
+    }
+
+    /// What destroying this dataset (with its snapshots) or snapshot would free, in stored bytes.
+    pub fn would_free(&self, name: &str) -> Result<u64> {
+        self.core.would_free(name)
+    }
+
     /// Paths that differ between two of: snapshots of one timeline, a clone and its origin, a head. Calls
     /// `found` until it returns false.
     pub fn diff(&self, older: &str, newer: &str, found: &mut dyn FnMut(Difference) -> bool) -> Result<()> {
-        todo!()
+        self.core.diff(older, newer, found)
     }
+
+    /// What the pool's files hold.
     pub fn space(&self) -> Result<PoolSpace> {
-        todo!()
+        self.core.space()
     }
+
+    /// Counters since the pool was opened.
     pub fn counters(&self) -> Counters {
-        todo!()
+        self.core.counters()
     }
+
     /// Reads and checks everything reachable, or what one dataset or snapshot reaches. `progress` is told
     /// bytes done and bytes in all, and stops it by returning false.
     pub fn verify(&self, of: Option<&str>, progress: &mut dyn FnMut(u64, u64) -> bool) -> Result<VerifyReport> {
-        todo!()
+        self.core.verify(of, progress)
     }
 
     /// Makes everything so far durable. The daemon calls it every few seconds and when told that it is due.
     pub fn commit(&self, now: Timestamp) -> Result<()> {
-        todo!()
+        self.core.commit(now)?;
+        // Ahead of need, so that nobody waits for the host to allocate. A full host is noticed at the next write.
+        self.core.store.account().segments().prepare().map(drop)
     }
+
     /// Whether dirty memory or the intent log ask for a commit now.
     pub fn commit_due(&self) -> bool {
-        todo!()
+        self.core.commit_due()
     }
+
     /// Frees what destroyed datasets, snapshots and orphaned files held, up to `budget` pointers.
     pub fn reclaim_step(&self, budget: u64, now: Timestamp) -> Result<Progress> {
-        todo!()
+        self.core.reclaim_step(budget, now)
     }
+
     /// Moves live extents out of sparse segments, up to `budget` bytes.
-    pub fn clean_step(&self, budget: u64, now: Timestamp) -> Result<Progress> {
-        todo!()
+    pub fn clean_step(&self, budget: u64, _now: Timestamp) -> Result<Progress> {
+        self.core.clean_step(budget)
     }
 }

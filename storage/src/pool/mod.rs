@@ -1,7 +1,24 @@
 //! The front door: open, recover, commit, hand out handles.
 
+mod background;
+mod change;
+mod clean;
+mod commit;
+mod core;
+mod epoch;
+mod files;
 mod handle;
+mod head;
 mod interface;
+mod open;
+mod payload;
+mod record;
+mod room;
+mod space;
+mod sync;
+#[cfg(test)]
+mod tests;
+mod verbs;
 
 pub use handle::Pool;
 pub use interface::*;

@@ -1,0 +1,87 @@
+//! Work that waits for idle time, in steps that a budget bounds.
+
+use std::sync::Arc;
+
+use crate::error::{ErrorKind, Result};
+use crate::format::{InodeNumber, Timestamp};
+use crate::fs::{orphans, plan_reap};
+use crate::pool::Progress;
+use crate::pool::change::Promise;
+use crate::pool::core::Core;
+use crate::pool::head::Head;
+use crate::reclaim::{self, Sources};
+use crate::tree::Dead;
+
+/// Bytes of an orphan that one record gives back.
+const REAP_LEN: u64 = 64 << 20;
+/// Orphans looked for at once.
+const ORPHANS_AT_ONCE: usize = 64;
+
+impl Core {
+    /// Frees what destroyed datasets and snapshots held, and reaps orphans.
+    pub fn reclaim_step(&self, budget: u64, now: Timestamp) -> Result<Progress> {
+        self.check()?;
+        let reaped = self.reap(budget, now)?;
+        if !self.catalog.read().has_jobs() {
+            return Ok(Progress { done: reaped, idle: reaped == 0 });
+        }
+        let step = self.submit(now, move |change| {
+            let core = change.core;
+            let account = core.store.account();
+            let birth = change.birth;
+            let mut free = |dead: &Dead| account.free(birth, dead.id, dead.first, dead.count);
+            let sources = Sources { nodes: &*core.store, system: &change.system };
+            reclaim::step(change.catalog, sources, budget, &mut free)
+        })?;
+        Ok(Progress { done: step.done + reaped, idle: step.idle && reaped == 0 })
+    }
+
+    /// Gives back orphans that nobody has open. Returns how many records that took.
+    fn reap(&self, budget: u64, now: Timestamp) -> Result<u64> {
+        let due: Vec<Arc<Head>> = self.heads.lock().values().filter(|head| head.reap_due()).cloned().collect();
+        let mut done = 0;
+        for head in due {
+            while done < budget {
+                // Cleared first: an orphan that comes meanwhile sets it again.
+                head.set_reap_due(false);
+                let records = match self.reap_some(&head, now) {
+                    Err(error) if matches!(error.kind(), ErrorKind::ReadOnly | ErrorKind::Stale) => 0,
+                    Err(error) if error.kind() == ErrorKind::Busy => {
+                        head.set_reap_due(true);
+                        0
+                    }
+                    other => other?,
+                };
+                if records == 0 {
+                    break;
+                }
+                head.set_reap_due(true);
+                done += records;
+            }
+        }
+        Ok(done)
+    }
+
+    fn reap_some(&self, head: &Arc<Head>, now: Timestamp) -> Result<u64> {
+        let found = {
+            let (_pin, present) = self.view(head)?;
+            orphans(&present.layers, InodeNumber(0), ORPHANS_AT_ONCE)?
+        };
+        let mut done = 0;
+        for inode in found {
+            if head.is_retained(inode) {
+                continue;
+            }
+            self.make_room(0, now)?;
+            let _gate = self.gate.read();
+            let mut operations = head.operate()?;
+            let (_pin, present) = self.view(head)?;
+            if !head.is_retained(inode) {
+                let record = plan_reap(&present.layers, inode, REAP_LEN)?;
+                self.apply(head, &mut operations, &present, &record, Promise::Nothing)?;
+                done += 1;
+            }
+        }
+        Ok(done)
+    }
+}

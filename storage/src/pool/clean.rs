@@ -1,0 +1,112 @@
+//! Moves what lives out of sparse segments, so that their files can be unlinked.
+//!
+//! Survivors are written in order of dataset, inode and offset: that also mends scans of files that
+//! were written at random. Ids and trees do not change, only where a slot says that it lies.
+
+use std::collections::{BTreeSet, HashSet};
+use std::sync::atomic::Ordering;
+
+use crate::account::{Found, SlotKind};
+use crate::error::{ErrorKind, Result};
+use crate::extent::{Encoding, Extent, Sealed};
+use crate::format::{Birth, SegmentId};
+use crate::pool::Progress;
+use crate::pool::core::Core;
+use crate::tree::Node;
+
+/// A segment is worth cleaning when at most this part of it lives: then its file's space pays for the move.
+const LIVE_PERCENT_MAX: u32 = 50;
+/// The level that survivors are compressed at: they have lived long enough to be worth more than at first.
+const LEVEL: i8 = 3;
+
+/// What cleaning remembers between steps.
+#[derive(Debug, Default)]
+pub struct Cleaning {
+    /// Segments that were emptied before this commit are still listed until it is done.
+    moved_before: Option<Birth>,
+    /// Segments that something damaged keeps from emptying: a step does not come back to them.
+    stuck: HashSet<SegmentId>,
+}
+
+impl Core {
+    /// Moves up to about `budget` bytes. What it moved becomes free with the commits that follow.
+    pub fn clean_step(&self, budget: u64) -> Result<Progress> {
+        self.check()?;
+        let mut cleaning = self.cleaning.lock();
+        let committed = self.epoch.present();
+        if cleaning.moved_before.is_some_and(|birth| committed <= birth) {
+            return Ok(Progress { done: 0, idle: true });
+        }
+        let (segments, found) = self.survivors(&cleaning, budget)?;
+        if segments.is_empty() {
+            return Ok(Progress { done: 0, idle: true });
+        }
+        let mut done = 0;
+        for survivor in &found {
+            match self.move_one(survivor) {
+                Ok(length) => done += length,
+                Err(error) if error.kind() == ErrorKind::Corrupt => {
+                    cleaning.stuck.insert(survivor.slot.place.segment);
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        self.store.account().rewrite_pages(&segments)?;
+        cleaning.moved_before = Some(committed);
+        self.moved.store(true, Ordering::Release);
+        Ok(Progress { done, idle: false })
+    }
+
+    /// The sparsest segments, and all that lives in them, in the order in which it is to lie.
+    fn survivors(&self, cleaning: &Cleaning, budget: u64) -> Result<(BTreeSet<SegmentId>, Vec<Found>)> {
+        let account = self.store.account();
+        let (mut segments, mut found, mut taken) = (BTreeSet::new(), Vec::new(), 0);
+        let sparse = account.sparse_segments(LIVE_PERCENT_MAX).into_iter();
+        for usage in sparse.filter(|usage| !cleaning.stuck.contains(&usage.segment)) {
+            if taken > 0 && taken + u64::from(usage.live) > budget {
+                break;
+            }
+            found.extend(account.scan_segment(usage.segment, &|bytes| Node::stored_id(bytes))?);
+            taken += u64::from(usage.live);
+            segments.insert(usage.segment);
+        }
+        found.sort_by_key(|found| (found.origin, found.id));
+        Ok((segments, found))
+    }
+
+    /// Returns the bytes that were appended.
+    fn move_one(&self, survivor: &Found) -> Result<u64> {
+        let account = self.store.account();
+        let (id, slot) = (survivor.id, survivor.slot);
+        let mut stored = Vec::new();
+        match slot.kind {
+            SlotKind::Node => {
+                stored = account.read_node(id)?.to_vec();
+            }
+            SlotKind::Extent => {
+                account.read_extent(id, &mut stored)?;
+                if let Some(smaller) = self.without_dead(survivor, &stored)? {
+                    stored = smaller;
+                }
+            }
+        }
+        match account.relocate(id, slot.place, &stored)? {
+            true => Ok(stored.len() as u64),
+            false => Ok(0),
+        }
+    }
+
+    /// The extent with only its live blocks, unless all of them live.
+    fn without_dead(&self, survivor: &Found, stored: &[u8]) -> Result<Option<Vec<u8>>> {
+        self.store.with_compressor(|compressor| {
+            let extent = Extent::open(stored, survivor.id, compressor)?;
+            let (present, live) = (extent.header().present, survivor.slot.live);
+            if present & live == present || present & live == 0 {
+                // Moved as it is: what is damaged in it is found by whoever reads or verifies it.
+                return Ok(None);
+            }
+            let level = (extent.header().encoding == Encoding::Zstd).then_some(LEVEL);
+            Ok(Some(Sealed::reseal(&extent, present & live, level, compressor)?.bytes))
+        })
+    }
+}

@@ -1,0 +1,171 @@
+//! What all handles of an open pool share.
+//!
+//! Invariant: a change holds `gate` shared; whoever cuts holds it exclusively, so a cut falls between
+//! changes. `committed` is held for the whole of a commit, so there is one at a time.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
+
+use parking_lot::{Mutex, RwLock};
+
+use crate::catalog::{Catalog, Holder};
+use crate::error::{Error, ErrorKind, Result};
+use crate::format::{Birth, PoolId, Timestamp};
+use crate::fs::Names;
+use crate::intent::{IntentLog, LogPosition};
+use crate::media::{Media, MediaFile};
+use crate::pool::Budgets;
+use crate::pool::clean::Cleaning;
+use crate::pool::commit::Job;
+use crate::pool::epoch::{Epoch, Pin};
+use crate::pool::head::{Head, Present};
+use crate::store::Store;
+use crate::tree::Root;
+
+const OPEN: u8 = 0;
+const CLOSED: u8 = 1;
+const POISONED: u8 = 2;
+
+/// An open pool.
+pub struct Core {
+    /// Where its files are.
+    pub media: Arc<dyn Media>,
+    /// Its id.
+    pub id: PoolId,
+    /// Keys everything that needs a key.
+    pub secret: [u8; 32],
+    /// Extents and nodes.
+    pub store: Arc<Store>,
+    /// What was promised since the last commit.
+    pub log: IntentLog,
+    /// The file with both slots.
+    pub superblock: Arc<dyn MediaFile>,
+    /// Hashes names.
+    pub names: Names,
+    /// Memory.
+    pub budgets: Budgets,
+    /// Changes with every open.
+    pub boot: u64,
+    /// Datasets and snapshots, as of the last commit (or the one in progress).
+    pub catalog: RwLock<Catalog>,
+    /// Heads and snapshots in use.
+    pub heads: Mutex<HashMap<Holder, Arc<Head>>>,
+    /// Heads that have something beyond their root.
+    pub dirty_heads: Mutex<HashMap<Holder, Arc<Head>>>,
+    /// Bytes of memory that overlays take.
+    pub dirty_len: AtomicU64,
+    /// Held shared by changes, exclusively by cuts.
+    pub gate: RwLock<()>,
+    /// Verbs that wait for a commit.
+    pub jobs: Mutex<Vec<Job>>,
+    /// The number of the commit that was cut last; written while the gate is held exclusively.
+    pub last_cut: AtomicU64,
+    /// The last commit; locked during the next.
+    pub committed: Mutex<Committed>,
+    /// Who reads what.
+    pub epoch: Arc<Epoch>,
+    /// Whether cleaning moved something, which takes effect with the next commit.
+    pub moved: AtomicBool,
+    /// What cleaning remembers.
+    pub cleaning: Mutex<Cleaning>,
+    /// What the pool did so far.
+    pub tally: Tally,
+    pub(in crate::pool) mode: AtomicU8,
+}
+
+/// What the next commit builds upon.
+#[derive(Clone, Copy, Debug)]
+pub struct Committed {
+    /// The last commit's number.
+    pub birth: Birth,
+    /// Its system tree.
+    pub system: Root,
+    /// Where the log goes on after it.
+    pub log: LogPosition,
+    /// When it was asked for.
+    pub at: Timestamp,
+    /// How many commits in a row had nothing to do.
+    pub idle: u32,
+}
+
+/// Counters that are not kept elsewhere.
+#[derive(Debug, Default)]
+pub struct Tally {
+    /// Commits.
+    pub commits: AtomicU64,
+    /// Plain bytes that arrived by writes.
+    pub written_bytes: AtomicU64,
+    /// Plain bytes that reads returned.
+    pub read_bytes: AtomicU64,
+    /// Plain bytes that deduplication kept from being stored.
+    pub deduplicated_bytes: AtomicU64,
+}
+
+impl Core {
+    /// Fails once the pool is closed, or a failed write or flush left unknown what is durable.
+    pub fn check(&self) -> Result<()> {
+        match self.mode.load(Ordering::Acquire) {
+            OPEN => Ok(()),
+            POISONED => Err(ErrorKind::Poisoned.into()),
+            _ => Err(Error::new(ErrorKind::Stale, "the pool is closed")),
+        }
+    }
+
+    /// Like [`Self::check`], for reads: a poisoned pool still answers them.
+    pub fn check_reading(&self) -> Result<()> {
+        match self.mode.load(Ordering::Acquire) {
+            CLOSED => Err(Error::new(ErrorKind::Stale, "the pool is closed")),
+            _ => Ok(()),
+        }
+    }
+
+    /// Refuses all further calls.
+    pub fn shut(&self) {
+        self.mode.store(CLOSED, Ordering::Release);
+    }
+
+    /// Refuses all further changes.
+    pub fn poison(&self) {
+        let _ = self.mode.compare_exchange(OPEN, POISONED, Ordering::AcqRel, Ordering::Acquire);
+    }
+
+    /// The head or snapshot, taken into use if it is not yet.
+    pub fn head(&self, holder: Holder) -> Result<Arc<Head>> {
+        // The catalog stays locked until the head is in the map: a rewind in between would not find it there.
+        let catalog = self.catalog.read();
+        let mut heads = self.heads.lock();
+        if let Some(head) = heads.get(&holder) {
+            return Ok(Arc::clone(head));
+        }
+        let state = *catalog.state(holder)?;
+        let dataset = catalog.dataset_of(holder)?;
+        let properties = catalog.properties(dataset)?.clone();
+        let head = Arc::new(Head::new(holder, dataset, properties, &state, &self.store));
+        heads.insert(holder, Arc::clone(&head));
+        Ok(head)
+    }
+
+    /// What a head has now, and a pin that keeps it readable.
+    pub fn view(&self, head: &Head) -> Result<(Pin, Present)> {
+        self.check_reading()?;
+        head.check_present()?;
+        let pin = self.epoch.pin();
+        Ok((pin, head.present()))
+    }
+
+    /// Bytes of memory that overlays take.
+    pub fn dirty(&self) -> u64 {
+        self.dirty_len.load(Ordering::Relaxed)
+    }
+
+    /// Notes that a head has something beyond its root, and how much more memory that takes.
+    pub fn note_dirty(&self, head: &Arc<Head>, before: u64, after: u64) {
+        if after >= before {
+            self.dirty_len.fetch_add(after - before, Ordering::Relaxed);
+        } else {
+            self.dirty_len.fetch_sub(before - after, Ordering::Relaxed);
+        }
+        self.dirty_heads.lock().entry(head.holder).or_insert_with(|| Arc::clone(head));
+    }
+}

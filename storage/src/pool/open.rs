@@ -1,0 +1,160 @@
+//! Makes a pool, and opens one.
+//!
+//! Opening reads the newest superblock, applies what the log promised since, and *commits before it
+//! serves*: after a killed process the page cache shows what was never flushed.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64};
+
+use parking_lot::{Mutex, RwLock};
+
+use crate::account::{Account, AccountOptions};
+use crate::catalog::{Catalog, Holder};
+use crate::error::{Error, ErrorKind, Result};
+use crate::executor::Executor;
+use crate::format::{Birth, PoolId, Timestamp};
+use crate::fs::Names;
+use crate::intent::{IntentLog, LogPosition};
+use crate::media::Media;
+use crate::pool::change::Promise;
+use crate::pool::core::{Committed, Core, Tally};
+use crate::pool::epoch::Epoch;
+use crate::pool::payload::Payload;
+use crate::pool::{Budgets, NewPool, record};
+use crate::segment::SegmentOptions;
+use crate::store::{CommitWriter, Store};
+use crate::superblock::{SUPERBLOCK_NAME, Superblock};
+use crate::tree::{Root, apply};
+
+/// Segments kept back, at least: 256 MiB of the usual size.
+const RESERVE_COUNT_MIN: u64 = 4;
+/// Segments kept back, at most.
+const RESERVE_COUNT_MAX: u64 = 16;
+/// The number of a pool's first commit.
+const FIRST: Birth = Birth(1);
+
+/// A key for `purpose`, derived from a pool's secret.
+pub fn derive_key(secret: &[u8; 32], purpose: &str) -> [u8; 32] {
+    blake3::derive_key(&format!("cow 2026 {purpose}"), secret)
+}
+
+/// Whether media holds a pool.
+pub fn exists(media: &dyn Media) -> Result<bool> {
+    Ok(media.list()?.iter().any(|name| name == SUPERBLOCK_NAME))
+}
+
+/// Makes a pool on media that holds none.
+pub fn create(media: &Arc<dyn Media>, new: &NewPool) -> Result<()> {
+    if exists(&**media)? {
+        return Err(Error::new(ErrorKind::Exists, "there is a pool already: open it, or choose an empty directory"));
+    }
+    let create = || {
+        clear_unfinished(&**media)?;
+        IntentLog::create(&**media, new.intent_size)?;
+        let options = options_of(media, new)?;
+        let account = Account::create(Arc::clone(media), AccountOptions::new(options, 1 << 20))?;
+        let store = Store::new(account, Arc::new(crate::executor::Inline), 1 << 20, 1 << 20);
+        let writer = CommitWriter::new(&store, FIRST);
+        let system = apply(&writer, &Root::EMPTY, Catalog::new().take_edits(), FIRST, &mut Vec::new())?.root;
+        let account = store.account().commit(FIRST, Birth(0))?;
+        store.account().segments().flush()?;
+        let payload = Payload {
+            secret: new.secret,
+            segment_len: options.segment_len,
+            reserve_count: options.reserve_count,
+            committed: Timestamp::default(),
+            system,
+            log: LogPosition::START,
+            account,
+        };
+        let first = Superblock { pool: new.id, commit: FIRST.0, payload: payload.encode() };
+        Superblock::create(&**media, &first).map(drop)
+    };
+    create().map_err(|error: Error| error.during("cannot create the pool"))
+}
+
+/// Removes what an interrupted creation left: without a superblock nothing of it was ever promised.
+fn clear_unfinished(media: &dyn Media) -> Result<()> {
+    let ours = |name: &String| name == crate::intent::INTENT_NAME || crate::segment::is_segment_name(name);
+    media.list()?.into_iter().filter(ours).try_for_each(|name| media.unlink(&name))
+}
+
+fn options_of(media: &Arc<dyn Media>, new: &NewPool) -> Result<SegmentOptions> {
+    let segment_len = new.segment_size;
+    if !segment_len.is_multiple_of(1 << 20) || !(1 << 20..=64 << 20).contains(&segment_len) {
+        return Err(Error::new(ErrorKind::Invalid, "a segment has 1 to 64 MiB, in whole MiB"));
+    }
+    // In proportion to the host, and counted as if segments had the usual 64 MiB: tests' small ones stay small.
+    let reserve_count = (media.space()?.total / 64 / (64 << 20)).clamp(RESERVE_COUNT_MIN, RESERVE_COUNT_MAX);
+    Ok(SegmentOptions { segment_len, reserve_count: reserve_count as u32 })
+}
+
+/// Opens a pool.
+pub fn open(
+    media: Arc<dyn Media>,
+    executor: Arc<dyn Executor>,
+    budgets: Budgets,
+    boot: u64,
+    now: Timestamp,
+) -> Result<Arc<Core>> {
+    let superblock = Superblock::current(&*media)?;
+    let payload = Payload::decode(&superblock.payload)?;
+    let birth = Birth(superblock.commit);
+    if payload.account.birth() != birth {
+        return Err(Error::new(ErrorKind::Corrupt, "the superblock names another commit's account"));
+    }
+    let options = SegmentOptions { segment_len: payload.segment_len, reserve_count: payload.reserve_count };
+    let account = Account::open(Arc::clone(&media), AccountOptions::new(options, budgets.slots), &payload.account)?;
+    let store = Arc::new(Store::new(account, executor, budgets.nodes, budgets.blocks));
+    let catalog = Catalog::load(&*store, &payload.system)?;
+    let (log, records) = IntentLog::open(&*media, log_id(&payload.secret), payload.log)?;
+    let committed = Committed { birth, system: payload.system, log: payload.log, at: payload.committed, idle: 0 };
+    let core = Core {
+        id: superblock.pool,
+        secret: payload.secret,
+        store,
+        log,
+        superblock: Superblock::open(&*media)?,
+        names: Names::new(derive_key(&payload.secret, "names")),
+        budgets,
+        boot,
+        catalog: RwLock::new(catalog),
+        heads: Mutex::new(HashMap::new()),
+        dirty_heads: Mutex::new(HashMap::new()),
+        dirty_len: AtomicU64::new(0),
+        gate: RwLock::new(()),
+        jobs: Mutex::new(Vec::new()),
+        last_cut: AtomicU64::new(birth.0),
+        committed: Mutex::new(committed),
+        epoch: Epoch::new(birth),
+        moved: AtomicBool::new(false),
+        cleaning: Mutex::default(),
+        tally: Tally::default(),
+        mode: AtomicU8::new(0),
+        media,
+    };
+    let recover = || {
+        records.iter().try_for_each(|bytes| core.replay(bytes))?;
+        core.commit(now)
+    };
+    recover().map_err(|error: Error| error.during("recover what the intent log promised"))?;
+    Ok(Arc::new(core))
+}
+
+/// What marks the log's groups: nobody who does not know the secret can make bytes that look like one.
+fn log_id(secret: &[u8; 32]) -> PoolId {
+    let key = derive_key(secret, "intent log");
+    PoolId(*key.first_chunk().expect("a key has 32 bytes"))
+}
+
+impl Core {
+    fn replay(&self, bytes: &[u8]) -> Result<()> {
+        let (dataset, record) = record::decode(bytes)?;
+        let head = self.head(Holder::Head(dataset))?;
+        let _gate = self.gate.read();
+        let mut operations = head.operate_always();
+        let (_pin, present) = self.view(&head)?;
+        self.apply(&head, &mut operations, &present, &record, Promise::Replayed).map(drop)
+    }
+}

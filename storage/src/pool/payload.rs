@@ -1,0 +1,68 @@
+//! What a superblock says of a pool.
+
+use crate::account::AccountState;
+use crate::error::{Error, ErrorKind, Result};
+use crate::format::{DecodeError, Decoder, Encoder, Timestamp};
+use crate::intent::LogPosition;
+use crate::superblock::PAYLOAD_LEN_MAX;
+use crate::tree::Root;
+
+const VERSION: u16 = 1;
+
+const _: () =
+    assert!(2 + 32 + 4 + 4 + 12 + Root::LENGTH + LogPosition::LEN + AccountState::ENCODED_LEN_MAX <= PAYLOAD_LEN_MAX);
+
+/// All that opening needs: how the pool was made, and the roots of one commit.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Payload {
+    /// Keys directory hashes, file handles and the intent log.
+    pub secret: [u8; 32],
+    /// Bytes in a segment file.
+    pub segment_len: u32,
+    /// Segments kept back for commits, destroys and cleaning.
+    pub reserve_count: u32,
+    /// When the commit was asked for.
+    pub committed: Timestamp,
+    /// The system tree: the catalog and its dead lists.
+    pub system: Root,
+    /// Records from here on were promised after this commit.
+    pub log: LogPosition,
+    /// Slots, counts and segments.
+    pub account: AccountState,
+}
+
+impl Payload {
+    /// The payload's bytes. FORMAT.md has the table.
+    pub fn encode(&self) -> Vec<u8> {
+        let mut out = Encoder::with_capacity(PAYLOAD_LEN_MAX);
+        out.u16(VERSION).raw(&self.secret).u32(self.segment_len).u32(self.reserve_count);
+        out.i64(self.committed.seconds).u32(self.committed.nanoseconds).raw(&self.system.encode());
+        self.log.encode(&mut out);
+        self.account.encode(&mut out);
+        out.bytes
+    }
+
+    /// Reads back what [`Self::encode`] wrote.
+    pub fn decode(bytes: &[u8]) -> Result<Self> {
+        Self::take(&mut Decoder::new(bytes)).map_err(|cause| match cause {
+            DecodeError::Version { .. } => {
+                Error::because(ErrorKind::UnknownVersion, "this pool needs a newer version of cow", cause)
+            }
+            _ => Error::because(ErrorKind::Corrupt, "the superblock's payload cannot be read", cause),
+        })
+    }
+
+    fn take(from: &mut Decoder<'_>) -> Result<Self, DecodeError> {
+        let version = from.u16()?;
+        if version != VERSION {
+            return Err(DecodeError::Version { structure: "a pool", found: version, known: VERSION });
+        }
+        let (secret, segment_len, reserve_count) = (from.array()?, from.u32()?, from.u32()?);
+        if !segment_len.is_multiple_of(1 << 20) || !(1 << 20..=64 << 20).contains(&segment_len) {
+            return Err(DecodeError::Field("segment length"));
+        }
+        let committed = Timestamp { seconds: from.i64()?, nanoseconds: from.u32()? };
+        let (system, log) = (Root::decode(from)?, LogPosition::decode(from)?);
+        Ok(Self { secret, segment_len, reserve_count, committed, system, log, account: AccountState::decode(from)? })
+    }
+}

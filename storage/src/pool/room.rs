@@ -1,0 +1,85 @@
+//! Whether there is room for a change: in dirty memory, in the dataset's quota, and on the host.
+//!
+//! A write that is accepted can be committed: what the commit needs beyond the dirty bytes comes out of
+//! the reserve, which only commits, destroys and cleaning use.
+
+use std::sync::atomic::Ordering;
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::format::Timestamp;
+use crate::pool::core::Core;
+use crate::pool::head::{Head, Present};
+
+impl Core {
+    /// Waits until dirty memory takes `more` bytes; `NoSpace` if the host would not.
+    pub fn make_room(&self, more: u64, now: Timestamp) -> Result<()> {
+        self.check()?;
+        while self.dirty() > 0 && self.dirty() + more > self.budgets.dirty {
+            let seen = self.committed.lock().birth.0;
+            if self.dirty() + more > self.budgets.dirty {
+                self.commit_if_none_since(seen, now)?;
+            }
+        }
+        if more == 0 || self.fits(more)? {
+            return Ok(());
+        }
+        self.empty_bin(now)?;
+        match self.fits(more)? {
+            true => Ok(()),
+            false => {
+                Err(Error::new(ErrorKind::NoSpace, "the pool is full: destroy snapshots or datasets, or add disk"))
+            }
+        }
+    }
+
+    /// Whether dirty memory or the intent log ask for a commit.
+    pub fn commit_due(&self) -> bool {
+        self.dirty() >= self.budgets.dirty / 2 || self.log.half_full()
+    }
+
+    fn fits(&self, more: u64) -> Result<bool> {
+        let dirty = self.dirty_len.load(Ordering::Relaxed) + more;
+        Ok(self.media.space()?.free >= dirty + dirty / 8 + self.margin())
+    }
+
+    /// What is kept free beside the reserve: a segment for each stream, and one for what cleaning moves.
+    pub fn margin(&self) -> u64 {
+        3 * u64::from(self.store.account().segments().options().segment_len)
+    }
+
+    /// Ends the wait of destroyed datasets and snapshots, oldest first, until there is room or none is left.
+    fn empty_bin(&self, now: Timestamp) -> Result<()> {
+        self.store.account().hurry();
+        loop {
+            let oldest = self.catalog.read().oldest_destroyed();
+            let Some(oldest) = oldest else { return self.settle(now) };
+            let before = Timestamp { seconds: oldest.seconds, nanoseconds: oldest.nanoseconds + 1 };
+            self.purge(before, now)?;
+            while !self.reclaim_step(1 << 20, now)?.idle {}
+            self.settle(now)?;
+            if self.fits(1 << 20)? {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Has what was freed given back: the commit after the one that freed it, and the one after that.
+    fn settle(&self, now: Timestamp) -> Result<()> {
+        self.commit(now)?;
+        self.commit(now)?;
+        self.commit(now)
+    }
+}
+
+impl Head {
+    /// Fails with `Quota` if `more` bytes are more than the dataset may have allocated.
+    pub fn check_quota(&self, present: &Present, more: i64) -> Result<()> {
+        let quota = self.properties().quota.filter(|_| more > 0);
+        match quota {
+            Some(quota) if present.allocated_bytes().saturating_add_signed(more) > quota => {
+                Err(Error::new(ErrorKind::Quota, "the dataset's quota is used up: raise it, or remove files"))
+            }
+            _ => Ok(()),
+        }
+    }
+}

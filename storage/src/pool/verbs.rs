@@ -1,0 +1,244 @@
+//! What is done to datasets and snapshots. Each verb is part of one commit, whole or not at all.
+
+use std::sync::Arc;
+
+use crate::catalog::{Catalog, DatasetInfo, Holder, Properties, PropertyChange, SnapshotInfo, State};
+use crate::content::{Edit, Layers, WriteBack, write_back};
+use crate::error::{Error, ErrorKind, Result};
+use crate::format::{DatasetId, SnapshotId, Timestamp};
+use crate::fs;
+use crate::pool::commit::Change;
+use crate::pool::core::Core;
+use crate::pool::head::Head;
+use crate::store::CommitWriter;
+use crate::tree::{Root, apply};
+
+/// Mode of a new dataset's root directory.
+const ROOT_MODE: u32 = 0o755;
+
+impl Core {
+    /// Makes a dataset with an empty root directory.
+    pub fn create_dataset(&self, name: &str, properties: &Properties, now: Timestamp) -> Result<DatasetInfo> {
+        let (name, properties) = (name.to_owned(), properties.clone());
+        self.make_room(u64::from(properties.block_size), now)?;
+        self.submit(now, move |change| {
+            change.catalog.check_new_dataset(&name, &properties)?;
+            let root = change.empty_tree(&properties, now)?;
+            let state = State { root, referenced: 0, inodes: 1, next_inode: 2 };
+            let dataset = change.catalog.create_dataset(&name, &properties, state, now)?;
+            change.catalog.dataset_info(dataset)
+        })
+    }
+
+    /// Renames a dataset and those below it.
+    pub fn rename_dataset(&self, name: &str, to: &str, now: Timestamp) -> Result<DatasetInfo> {
+        let (name, to) = (name.to_owned(), to.to_owned());
+        self.submit(now, move |change| {
+            let dataset = change.catalog.find_dataset(&name)?;
+            change.catalog.rename_dataset(dataset, &to)?;
+            change.catalog.dataset_info(dataset)
+        })
+    }
+
+    /// Changes properties. The commit that brings `sync=standard` makes durable what was written before it.
+    pub fn set_properties(&self, name: &str, change: &PropertyChange, now: Timestamp) -> Result<DatasetInfo> {
+        let (name, wanted) = (name.to_owned(), change.clone());
+        self.submit(now, move |change| {
+            let dataset = change.catalog.find_dataset(&name)?;
+            change.catalog.set_properties(dataset, &wanted)?;
+            let info = change.catalog.dataset_info(dataset)?;
+            let properties = info.properties.clone();
+            change.then(move |core| {
+                if let Some(head) = core.heads.lock().get(&Holder::Head(dataset)) {
+                    head.set_properties(properties);
+                }
+            });
+            Ok(info)
+        })
+    }
+
+    /// Takes a snapshot of each dataset, all at one instant.
+    pub fn snapshot(&self, names: &[(&str, &str)], now: Timestamp) -> Result<Vec<SnapshotInfo>> {
+        let names: Vec<_> = names.iter().map(|(dataset, name)| ((*dataset).to_owned(), (*name).to_owned())).collect();
+        self.submit(now, move |change| {
+            let mut wanted: Vec<(DatasetId, &str)> = Vec::with_capacity(names.len());
+            for (dataset, name) in &names {
+                let dataset = change.catalog.find_dataset(dataset)?;
+                change.catalog.check_new_snapshot(dataset, name)?;
+                if wanted.contains(&(dataset, name)) {
+                    return Err(Error::new(ErrorKind::Exists, format!("`@{name}` is asked for twice")));
+                }
+                wanted.push((dataset, name));
+            }
+            let (catalog, birth) = (&mut *change.catalog, change.birth);
+            let take = |(dataset, name)| catalog.snapshot_head(dataset, name, birth, now);
+            let taken: Vec<SnapshotId> = wanted.into_iter().map(take).collect::<Result<_>>()?;
+            taken.into_iter().map(|snapshot| change.catalog.snapshot_info(snapshot)).collect()
+        })
+    }
+
+    /// Renames a snapshot, within its dataset.
+    pub fn rename_snapshot(&self, snapshot: &str, to: &str, now: Timestamp) -> Result<SnapshotInfo> {
+        let to = to.to_owned();
+        self.on_snapshot(snapshot, now, move |catalog, snapshot| {
+            catalog.rename_snapshot(snapshot, &to)?;
+            catalog.snapshot_info(snapshot)
+        })
+    }
+
+    /// Makes a writable dataset with a snapshot's content.
+    pub fn clone_snapshot(
+        &self,
+        snapshot: &str,
+        name: &str,
+        change: &PropertyChange,
+        now: Timestamp,
+    ) -> Result<DatasetInfo> {
+        let (name, wanted) = (name.to_owned(), change.clone());
+        self.on_snapshot(snapshot, now, move |catalog, snapshot| {
+            let dataset = catalog.clone_snapshot(snapshot, &name, &wanted, now)?;
+            catalog.dataset_info(dataset)
+        })
+    }
+
+    /// Takes a head back to a snapshot. Changes are kept out meanwhile: what came between the cut and the new root
+    /// would belong to neither.
+    pub fn rewind(&self, name: &str, to: &str, now: Timestamp) -> Result<SnapshotInfo> {
+        let (dataset, snapshot) = {
+            let catalog = self.catalog.read();
+            (catalog.find_dataset(name)?, catalog.find_snapshot(to)?)
+        };
+        let paused = Paused::all(self, [Holder::Head(dataset)])?;
+        let taken = self.submit(now, move |change| {
+            let taken = change.catalog.rewind(dataset, snapshot, change.birth, now)?;
+            let state = *change.catalog.state(Holder::Head(dataset))?;
+            change.then(move |core| {
+                if let Some(head) = core.heads.lock().get(&Holder::Head(dataset)) {
+                    head.reset(&state, &core.store);
+                }
+            });
+            change.catalog.snapshot_info(taken)
+        });
+        drop(paused);
+        taken
+    }
+
+    /// Destroys a dataset or snapshot; its data stays until it is purged.
+    pub fn destroy(&self, name: &str, recursive: bool, now: Timestamp) -> Result<()> {
+        let holder = self.catalog.read().resolve(name)?;
+        let datasets = match holder {
+            Holder::Head(dataset) => {
+                let below = if recursive { self.catalog.read().datasets_below(name) } else { Vec::new() };
+                below.into_iter().chain([dataset]).collect()
+            }
+            Holder::Snapshot(_) => Vec::new(),
+        };
+        let paused = Paused::all(self, datasets.into_iter().map(Holder::Head))?;
+        let done = self.submit(now, move |change| {
+            match holder {
+                Holder::Head(dataset) => drop(change.catalog.destroy_dataset(dataset, recursive, now)?),
+                Holder::Snapshot(snapshot) => change.catalog.destroy_snapshot(snapshot, now)?,
+            }
+            change.then(Core::forget_destroyed);
+            Ok(())
+        });
+        drop(paused);
+        done
+    }
+
+    /// Takes a destroy back.
+    pub fn undelete(&self, name: &str, to: Option<&str>, now: Timestamp) -> Result<()> {
+        let (name, to) = (name.to_owned(), to.map(str::to_owned));
+        self.submit(now, move |change| match change.catalog.find_destroyed(&name)? {
+            Holder::Head(dataset) => change.catalog.undelete_dataset(dataset, to.as_deref()),
+            Holder::Snapshot(snapshot) => change.catalog.undelete_snapshot(snapshot, to.as_deref()),
+        })
+    }
+
+    /// Ends the wait of what was destroyed before `before`. Returns how many that were.
+    pub fn purge(&self, before: Timestamp, now: Timestamp) -> Result<u64> {
+        let oldest = self.catalog.read().oldest_destroyed();
+        match oldest {
+            Some(oldest) if oldest < before => self.submit(now, move |change| Ok(change.catalog.purge(before))),
+            _ => Ok(0),
+        }
+    }
+
+    /// Keeps a snapshot from being destroyed.
+    pub fn hold(&self, snapshot: &str, tag: &str, now: Timestamp) -> Result<()> {
+        let tag = tag.to_owned();
+        self.on_snapshot(snapshot, now, move |catalog, snapshot| catalog.hold(snapshot, &tag))
+    }
+
+    /// Ends a hold.
+    pub fn release_hold(&self, snapshot: &str, tag: &str, now: Timestamp) -> Result<()> {
+        let tag = tag.to_owned();
+        self.on_snapshot(snapshot, now, move |catalog, snapshot| catalog.release_hold(snapshot, &tag))
+    }
+
+    fn on_snapshot<T: Send + 'static>(
+        &self,
+        name: &str,
+        now: Timestamp,
+        act: impl FnOnce(&mut Catalog, SnapshotId) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        let name = name.to_owned();
+        self.submit(now, move |change| {
+            let snapshot = change.catalog.find_snapshot(&name)?;
+            act(change.catalog, snapshot)
+        })
+    }
+
+    /// Forgets heads and snapshots that are not in the catalog any more, or destroyed.
+    fn forget_destroyed(&self) {
+        let catalog = self.catalog.read();
+        let gone: Vec<Holder> = self.heads.lock().keys().copied().filter(|holder| !catalog.lives(*holder)).collect();
+        drop(catalog);
+        gone.into_iter().for_each(|holder| self.forget(holder));
+    }
+}
+
+impl Change<'_> {
+    /// The tree of an empty file system.
+    fn empty_tree(&self, properties: &Properties, now: Timestamp) -> Result<Root> {
+        let mut layers = Layers::new(Arc::clone(&self.core.store), properties.block_size, Root::EMPTY);
+        let mut edit = Edit::new(&layers, false);
+        fs::make_root(&mut edit, now, 0, 0, ROOT_MODE)?;
+        edit.finish();
+        layers.freeze();
+        let how = WriteBack {
+            // It has no extents, whose origin this would be.
+            dataset: DatasetId(0),
+            block_len: properties.block_size,
+            extent_len: properties.extent_size,
+            level: None,
+            birth: self.birth,
+            privileged: true,
+        };
+        let overlay = layers.frozen().ok_or(ErrorKind::Invalid)?.read();
+        let written = write_back(&self.core.store, &Root::EMPTY, &overlay, &how)?;
+        let writer = CommitWriter::new(&self.core.store, self.birth);
+        Ok(apply(&writer, &Root::EMPTY, written.edits, self.birth, &mut Vec::new())?.root)
+    }
+}
+
+/// Heads that take no changes until this is dropped.
+struct Paused(Vec<Arc<Head>>);
+
+impl Paused {
+    fn all(core: &Core, holders: impl IntoIterator<Item = Holder>) -> Result<Self> {
+        let mut paused = Self(Vec::new());
+        for holder in holders {
+            let head = core.head(holder)?;
+            head.pause();
+            paused.0.push(head);
+        }
+        Ok(paused)
+    }
+}
+
+impl Drop for Paused {
+    fn drop(&mut self) {
+        self.0.iter().for_each(|head| head.resume());
+    }
+}
