@@ -173,7 +173,7 @@ fn put_edge(record: &mut Encoder, edge: &Edge) {
 fn take_edge(record: &mut Decoder<'_>) -> Result<Edge, DecodeError> {
     let parent = take_id(record)?.map(SnapshotId);
     let list = List { id: record.u64()?, first: record.u64()?, end: record.u64()? };
-    if list.id == 0 || list.first > list.end {
+    if list.id == 0 || list.first > list.end || list.end >= ID_LIMIT {
         return Err(DecodeError::Field("dead list"));
     }
     let root = Root::decode(record)?;

@@ -109,7 +109,8 @@ impl Catalog {
 
     /// A walk has freed all before `from`; all there is, if that is none.
     pub(crate) fn walked(&mut self, from: Option<Key>) -> Result<()> {
-        let Job { holder, .. } = self.begin()?;
+        let Job { holder, phase } = self.begin()?;
+        assert!(matches!(phase, Phase::Walk(_)));
         self.job = Some(Job { holder, phase: from.map_or(Phase::Forget, Phase::Walk) });
         if from.is_none() && self.take_chunks(holder, 0)? {
             self.remove(holder)?;
@@ -119,7 +120,8 @@ impl Catalog {
 
     /// Drops the first chunks of the list of a holder that is otherwise reclaimed.
     pub(crate) fn forgotten(&mut self, chunks: u64) -> Result<()> {
-        let Job { holder, .. } = self.begin()?;
+        let Job { holder, phase } = self.begin()?;
+        assert!(phase == Phase::Forget);
         if self.take_chunks(holder, chunks)? {
             self.remove(holder)?;
         }
@@ -128,7 +130,8 @@ impl Catalog {
 
     /// Takes the first chunks off the child's list: all entries of them but `kept` are freed.
     pub(crate) fn merged(&mut self, chunks: u64, kept: Vec<Dead>) -> Result<()> {
-        let Job { holder, .. } = self.begin()?;
+        let Job { holder, phase } = self.begin()?;
+        assert!(phase == Phase::Merge);
         let child = self.only_child(holder)?;
         self.append(holder, kept)?;
         if self.take_chunks(child, chunks)? {

@@ -2,7 +2,7 @@
 //!
 //! Invariant: what is loaded has no dangling ids, no cycles and no name twice, whatever bytes it was made from.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::catalog::edits::Edits;
 use crate::catalog::forest::{Edge, Fate};
@@ -87,12 +87,13 @@ impl Loader {
         self.distribute_texts()?;
         let Self { mut catalog, .. } = self;
         let index = &mut catalog.index;
-        let mut is_sound = true;
+        let mut is_sound = catalog.next_id > 0;
         catalog.datasets.iter().for_each(|(id, dataset)| is_sound &= index.enter_dataset(*id, dataset));
         catalog.snapshots.iter().for_each(|(id, snapshot)| is_sound &= index.enter_snapshot(*id, snapshot));
         is_sound = is_sound
             && catalog.datasets.keys().all(|id| catalog.is_sound_dataset(*id))
             && catalog.snapshots.keys().all(|id| catalog.is_sound_snapshot(*id))
+            && catalog.has_sound_lists()
             && catalog.is_sound_job();
         if !is_sound {
             return Err(Error::new(ErrorKind::Corrupt, "the catalog's records contradict each other"));
@@ -157,6 +158,12 @@ impl Catalog {
     fn is_sound_edge(&self, edge: &Edge, birth: Birth) -> bool {
         let parent = edge.parent.map(|id| self.snapshots.get(&id));
         edge.list.id < self.next_list && parent.is_none_or(|parent| parent.is_some_and(|parent| parent.birth <= birth))
+    }
+
+    /// Whether no list is two holders'.
+    fn has_sound_lists(&self) -> bool {
+        let mut lists = BTreeSet::new();
+        self.forest().into_iter().all(|holder| self.list(holder).is_ok_and(|list| lists.insert(list.id)))
     }
 
     fn is_sound_job(&self) -> bool {

@@ -36,6 +36,9 @@ pub use types::*;
 pub(crate) use forest::List;
 pub(crate) use jobs::Task;
 
+#[cfg(test)]
+pub(crate) mod tests;
+
 /// All datasets and snapshots of a pool, those destroyed but not yet reclaimed included.
 ///
 /// It is changed only inside a commit, by one caller, and does no I/O but through arguments. A call that fails

@@ -1,9 +1,9 @@
 //! Nothing is freed that is needed, all else is freed once, and estimates come true.
 
+use crate::catalog::tests::store::*;
 use crate::catalog::*;
 use crate::error::ErrorKind;
 use crate::format::{DatasetId, SnapshotId};
-use crate::reclaim::tests::store::*;
 use crate::reclaim::tests::world::*;
 use crate::reclaim::*;
 

@@ -1,5 +1,4 @@
 //! Random histories of datasets against a model that keeps every holder's full set of pointers.
 
 mod history;
-mod store;
 mod world;

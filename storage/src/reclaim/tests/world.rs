@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
+use crate::catalog::tests::store::*;
 use crate::catalog::*;
 use crate::format::{Birth, BlockHash, DatasetId, SegmentId, SlotId, SnapshotId, Timestamp};
-use crate::reclaim::tests::store::*;
 use crate::reclaim::*;
 use crate::tree::{Dead, Edit, ItemRef, Key, Reader, Root, Run, apply};
 
