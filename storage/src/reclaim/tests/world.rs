@@ -224,6 +224,7 @@ impl World {
     /// Checks, between commits, what is stored against the model and the recount.
     pub fn check(&self) {
         assert_eq!(self.recount(), self.stored);
+        self.check_lists();
         let hidden = self.catalog.holders();
         let mut needed = Pointers::new();
         for (holder, held) in &self.model {
@@ -240,6 +241,22 @@ impl World {
             let nodes = self.stored.keys().filter(|pointer| pointer.is_node).count();
             assert_eq!(self.store.count(), nodes + pointers(&self.store, &self.system).len());
         }
+    }
+
+    /// Checks that the system tree has the chunks of all lists and no others.
+    fn check_lists(&self) {
+        let mut stored = Vec::new();
+        Reader::new(&self.store, self.system)
+            .scan(Key::new(1, 0, 0), Key::MAX, &mut |key, _| {
+                stored.push((key.object, key.position));
+                true
+            })
+            .unwrap();
+        let lists = self.catalog.forest().into_iter().map(|holder| self.catalog.list(holder).unwrap());
+        let mut expected: Vec<_> =
+            lists.flat_map(|list| (list.first..list.end).map(move |number| (list.id, number))).collect();
+        expected.sort_unstable();
+        assert_eq!(stored, expected);
     }
 
     /// Whether a holder is not purged, or is what several come from.
