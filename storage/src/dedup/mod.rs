@@ -46,7 +46,7 @@ impl Finder {
         let mut nearby = self.nearby.lock();
         for hash in wanted.iter().filter(|hash| is_sampled(hash)) {
             let anchor = self.index.lock().get(hash);
-            if let Some((id, _)) = anchor.filter(|(id, _)| !nearby.knows(*id)) {
+            if let Some((id, _)) = anchor.filter(|(id, _)| nearby.anchor(*id)) {
                 look_around(account, id, &mut nearby);
             }
         }

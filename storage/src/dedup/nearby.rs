@@ -1,6 +1,6 @@
 //! The hashes of extents around those that an anchor was found in.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 
 use crate::format::{Checksum, SlotId};
 
@@ -9,13 +9,21 @@ pub struct Nearby {
     blocks: HashMap<Checksum, (SlotId, u8)>,
     extents: HashMap<SlotId, Vec<Checksum>>,
     order: VecDeque<SlotId>,
+    /// Those of the extents whose neighbours were looked at as well.
+    anchors: HashSet<SlotId>,
     extents_max: usize,
 }
 
 impl Nearby {
     /// Keeps the hashes of at most so many extents.
     pub fn new(extents_max: usize) -> Self {
-        Self { blocks: HashMap::new(), extents: HashMap::new(), order: VecDeque::new(), extents_max }
+        Self {
+            blocks: HashMap::new(),
+            extents: HashMap::new(),
+            order: VecDeque::new(),
+            anchors: HashSet::new(),
+            extents_max,
+        }
     }
 
     /// Whether an extent was looked at.
@@ -23,7 +31,16 @@ impl Nearby {
         self.extents.contains_key(&id)
     }
 
-    /// Adds an extent's hashes; none for one that is not there.
+    /// Makes an extent an anchor; returns false if it was one.
+    pub fn anchor(&mut self, id: SlotId) -> bool {
+        // Anchors that are gone from the disk are never dropped with their extents.
+        if self.anchors.len() > 2 * self.extents_max {
+            self.anchors.clear();
+        }
+        self.anchors.insert(id)
+    }
+
+    /// Adds an extent's hashes.
     pub fn add(&mut self, id: SlotId, hashes: Vec<Checksum>) {
         while self.order.len() >= self.extents_max {
             self.drop_oldest();
@@ -42,6 +59,7 @@ impl Nearby {
 
     fn drop_oldest(&mut self) {
         let Some(id) = self.order.pop_front() else { return };
+        self.anchors.remove(&id);
         for hash in self.extents.remove(&id).unwrap_or_default() {
             if self.blocks.get(&hash).is_some_and(|(from, _)| *from == id) {
                 self.blocks.remove(&hash);

@@ -149,10 +149,12 @@ impl Core {
             level,
             birth,
             privileged: true,
+            dedup: properties.dedup,
         };
-        let edits = write_back(&self.store, &below, &overlay.read(), &how)?.edits;
+        let written = write_back(&self.store, &below, &overlay.read(), &how)?;
+        self.tally.deduplicated_bytes.fetch_add(written.deduplicated_bytes, Ordering::Relaxed);
         let mut dead = Vec::new();
-        state.root = apply(writer, &below, edits, birth, &mut dead)?.root;
+        state.root = apply(writer, &below, written.edits, birth, &mut dead)?.root;
         Ok(Written { head, state, dead, dirty_len })
     }
 

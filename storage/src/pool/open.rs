@@ -106,7 +106,7 @@ pub fn open(
     }
     let options = SegmentOptions { segment_len: payload.segment_len, reserve_count: payload.reserve_count };
     let account = Account::open(Arc::clone(&media), AccountOptions::new(options, budgets.slots), &payload.account)?;
-    let store = Arc::new(Store::new(account, executor, budgets.nodes, budgets.blocks));
+    let store = Arc::new(Store::new(account, executor, budgets.nodes, budgets.blocks).with_finder(budgets.dedup));
     let catalog = Catalog::load(&*store, &payload.system)?;
     let (log, records) = IntentLog::open(&*media, log_id(&payload.secret), payload.log)?;
     let committed = Committed { birth, system: payload.system, log: payload.log, at: payload.committed, idle: 0 };

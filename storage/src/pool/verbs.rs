@@ -214,6 +214,7 @@ impl Change<'_> {
             level: None,
             birth: self.birth,
             privileged: true,
+            dedup: false,
         };
         let overlay = layers.frozen().ok_or(ErrorKind::Invalid)?.read();
         let written = write_back(&self.core.store, &Root::EMPTY, &overlay, &how)?;

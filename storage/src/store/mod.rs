@@ -14,6 +14,7 @@ use std::sync::Arc;
 
 use crate::account::Account;
 use crate::cache::Cache;
+use crate::dedup::Finder;
 use crate::error::Result;
 use crate::executor::Executor;
 use crate::extent::Compressor;
@@ -33,6 +34,7 @@ pub struct Store {
     blocks: BlockCache,
     executor: Arc<dyn Executor>,
     benches: Benches,
+    finder: Finder,
 }
 
 /// What a cache did so far, and what it holds.
@@ -50,7 +52,18 @@ impl Store {
     /// A store on `account`, whose caches hold at most so many bytes of nodes and of plain blocks.
     pub fn new(account: Account, executor: Arc<dyn Executor>, nodes_budget: u64, blocks_budget: u64) -> Self {
         let (nodes, blocks) = (Cache::new(nodes_budget), Cache::new(blocks_budget));
-        Self { account, nodes, blocks, executor, benches: Benches::default() }
+        Self { account, nodes, blocks, executor, benches: Benches::default(), finder: Finder::new(0) }
+    }
+
+    /// The same, with an index of at most `budget` bytes for finding blocks that are stored already.
+    #[must_use]
+    pub fn with_finder(self, budget: u64) -> Self {
+        Self { finder: Finder::new(budget), ..self }
+    }
+
+    /// Finds blocks that are stored already.
+    pub fn finder(&self) -> &Finder {
+        &self.finder
     }
 
     /// Where extents and nodes lie.

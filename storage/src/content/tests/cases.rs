@@ -22,6 +22,7 @@ const HOW: WriteBack = WriteBack {
     level: Some(1),
     birth: Birth(1),
     privileged: false,
+    dedup: false,
 };
 
 fn empty(store: Arc<Store>) -> Layers {
@@ -68,6 +69,33 @@ fn what_equals_the_tree_is_not_written() {
     edit(&layers, |edit| edit.write(FILE, 5 * 4096, b"other"));
     let third = commit(&mut layers, 3);
     assert_eq!((third.plain_bytes, third.allocated_change, third.edits.len()), (4096, 0, 1));
+}
+
+#[test]
+fn a_stream_that_is_stored_already_becomes_pointers() {
+    let store = new_store();
+    let bytes = noise(300 * 4096, 1);
+    let mut first = empty(Arc::clone(&store));
+    edit(&first, |edit| edit.write(FILE, 0, &bytes));
+    commit(&mut first, 1);
+    store.account().commit(Birth(1), Birth(1)).unwrap();
+    let mut copy = empty(Arc::clone(&store));
+    edit(&copy, |edit| edit.write(FILE, 4096, &bytes));
+    assert!(copy.freeze());
+    let how = WriteBack { birth: Birth(2), dedup: true, ..HOW };
+    let written = write_back(&store, copy.root(), &copy.frozen().unwrap().read(), &how).unwrap();
+    assert_eq!((written.plain_bytes, written.deduplicated_bytes), (0, 300 * 4096));
+    let writer = CommitWriter::new(&store, how.birth);
+    copy.install(tree::apply(&writer, copy.root(), written.edits, how.birth, &mut Vec::new()).unwrap().root);
+    let mut read = vec![0; bytes.len()];
+    copy.read(FILE, 4096, &mut read).unwrap();
+    assert!(read == bytes, "the copy reads otherwise");
+    // Random writes are not looked up, whatever they write.
+    edit(&copy, |edit| edit.write(FILE, 100 * 4096, &bytes[..4096]));
+    assert!(copy.freeze());
+    let how = WriteBack { birth: Birth(3), ..how };
+    let written = write_back(&store, copy.root(), &copy.frozen().unwrap().read(), &how).unwrap();
+    assert_eq!((written.plain_bytes, written.deduplicated_bytes), (4096, 0));
 }
 
 /// Runs each job on a thread of its own, in no order.

@@ -131,6 +131,7 @@ impl History {
             level: [None, Some(1)][self.pick(2) as usize],
             birth: Birth(self.birth),
             privileged: false,
+            dedup: self.pick(2) == 1,
         };
         let written = write_back(&self.store, self.layers.root(), &frozen.read(), &how).unwrap();
         assert_eq!(self.committed.checked_add_signed(written.allocated_change), Some(self.frozen));

@@ -4,6 +4,7 @@
 //! how the executor schedules; what an error leaves appended is freed again.
 
 mod groups;
+mod known;
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -38,6 +39,8 @@ pub struct WriteBack {
     pub birth: Birth,
     /// Whether it may use the pool's reserve.
     pub privileged: bool,
+    /// Whether blocks of streams may become pointers to equal blocks that are stored already.
+    pub dedup: bool,
 }
 
 /// What became of an overlay.
@@ -49,6 +52,8 @@ pub struct WrittenBack {
     pub allocated_change: i64,
     /// Bytes of the blocks that were written, before compression.
     pub plain_bytes: u64,
+    /// Bytes of the blocks that were stored already.
+    pub deduplicated_bytes: u64,
 }
 
 /// Writes the dirty blocks of `overlay`, which lies on the tree of `below`, and tells the edits that make it part of
@@ -59,8 +64,8 @@ pub fn write_back(store: &Store, below: &Root, overlay: &Overlay, how: &WriteBac
     match work.items(overlay).and_then(|()| work.blocks(overlay)) {
         Ok(()) => Ok(work.written),
         Err(error) => {
-            for (id, count) in work.appended {
-                store.account().free(how.birth, id, 0, count)?;
+            for (id, first, count) in work.appended {
+                store.account().free(how.birth, id, first, count)?;
             }
             Err(error.during("write back what a dataset has in memory"))
         }
@@ -71,8 +76,8 @@ struct Work<'a> {
     store: &'a Store,
     below: Reader<'a>,
     how: &'a WriteBack,
-    /// Extents, and how many blocks each has.
-    appended: Vec<(SlotId, u8)>,
+    /// References that were taken: extents, the first block in each and how many.
+    appended: Vec<(SlotId, u8, u8)>,
     written: WrittenBack,
 }
 
@@ -111,9 +116,7 @@ impl Work<'_> {
             let batch: Vec<_> = all.by_ref().take(BATCH_LEN / self.how.block_len as usize).collect();
             let hashes = self.hash(&batch);
             let changed = self.changed(&batch, &hashes)?;
-            // Whatever can tell that a block is stored already, by its position, hash or bytes, belongs here:
-            // it makes a run of what it finds, and lets through the rest.
-            for number in changed {
+            for number in self.refer_to_known(&batch, &hashes, changed)? {
                 let (inode, position, plain) = batch[number];
                 groups.push(Dirty { inode, number: position, plain: Arc::clone(plain), hash: hashes[number] });
             }
@@ -152,8 +155,10 @@ impl Work<'_> {
     fn write(&mut self, groups: Vec<Vec<Dirty>>) -> Result<()> {
         let sealed = executor::map(self.store.executor(), groups.len(), |number| self.seal(&groups[number]));
         for (group, sealed) in groups.into_iter().zip(sealed) {
-            let id = self.store.account().append_extent(self.how.birth, self.how.privileged, &mut sealed?)?;
-            self.appended.push((id, group.len() as u8));
+            let mut sealed = sealed?;
+            let id = self.store.account().append_extent(self.how.birth, self.how.privileged, &mut sealed)?;
+            self.appended.push((id, 0, group.len() as u8));
+            self.store.finder().remember(id, &sealed.hashes);
             self.written.plain_bytes += group.len() as u64 * u64::from(self.how.block_len);
             self.refer(id, group);
         }
