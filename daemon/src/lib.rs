@@ -19,4 +19,5 @@ pub mod workflows;
 
 pub mod service;
 
+pub mod control;
 pub mod nfs;

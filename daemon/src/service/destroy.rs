@@ -25,9 +25,19 @@ pub struct How {
 const LONG_AGO: Timestamp = Timestamp { seconds: 0, nanoseconds: 0 };
 
 impl Service {
-    /// Destroys a dataset with its snapshots, or one snapshot (`dataset@snapshot`).
-    pub fn destroy(&self, name: &str, how: How) -> Answer<Destroyed> {
-        let (mut destroyed, ids) = if name.contains('@') { self.one_snapshot(name)? } else { self.family(name, how)? };
+    /// Destroys a dataset with its snapshots.
+    pub fn destroy_dataset(&self, name: &str, how: How) -> Answer<Destroyed> {
+        let (destroyed, ids) = self.family(name, how)?;
+        self.destroy(name, how, destroyed, ids)
+    }
+
+    /// Destroys a snapshot, by its full name.
+    pub fn destroy_snapshot(&self, name: &str, how: How) -> Answer<Destroyed> {
+        let destroyed = self.one_snapshot(name)?;
+        self.destroy(name, how, destroyed, Vec::new())
+    }
+
+    fn destroy(&self, name: &str, how: How, mut destroyed: Destroyed, ids: Vec<DatasetId>) -> Answer<Destroyed> {
         destroyed.dry_run = how.dry_run;
         if how.dry_run {
             return Ok(destroyed);
@@ -45,10 +55,10 @@ impl Service {
         Ok(destroyed)
     }
 
-    fn one_snapshot(&self, name: &str) -> Answer<(Destroyed, Vec<DatasetId>)> {
+    fn one_snapshot(&self, name: &str) -> Answer<Destroyed> {
         self.pool().snapshot_info(name).map_err(problem)?;
         let frees = self.pool().would_free(name).map_err(problem)?;
-        Ok((Destroyed { snapshots: vec![name.to_owned()], ..nothing(name, frees) }, Vec::new()))
+        Ok(Destroyed { snapshots: vec![name.to_owned()], ..nothing(name, frees) })
     }
 
     /// A dataset with its snapshots, and those below it.

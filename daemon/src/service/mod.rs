@@ -34,6 +34,7 @@ use crate::events::Events;
 use crate::jobs::Jobs;
 use crate::maintenance::Maintenance;
 use crate::metrics::Registry;
+pub use crate::service::destroy::How;
 use crate::shares::{Access, Shares};
 
 /// What a verb answers.

@@ -10,9 +10,8 @@ use cow_storage::error::ErrorKind;
 
 use crate::clock;
 use crate::jobs::Ticket;
-use crate::service::destroy::How;
 use crate::service::problem::{code, of, problem};
-use crate::service::{Answer, Service};
+use crate::service::{Answer, How, Service};
 use crate::workflows::{self, Copied, ExportOptions, ImportOptions, export, import};
 
 impl Service {
@@ -84,7 +83,7 @@ impl Drop for Passing {
     fn drop(&mut self) {
         let Some(snapshot) = &self.snapshot else { return };
         let how = How { at_once: true, ..How::default() };
-        if let Err(problem) = self.service.destroy(snapshot, how) {
+        if let Err(problem) = self.service.destroy_snapshot(snapshot, how) {
             tracing::warn!(snapshot, %problem, "cannot destroy the snapshot that was exported");
         }
     }

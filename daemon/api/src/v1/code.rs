@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 /// What went wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Code {
     /// The request makes no sense: its JSON, a field, or a value outside what is allowed.

@@ -7,6 +7,7 @@ use crate::v1::{Origin, Profile, Properties, PropertyChange, Snapshot};
 
 /// A dataset.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Dataset {
     /// Its id, never reused.
     pub id: u64,
@@ -34,6 +35,7 @@ pub struct Dataset {
 
 /// Datasets and snapshots at one instant.
 #[derive(Clone, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Listing {
     /// By name.
     pub datasets: Vec<Dataset>,
@@ -43,6 +45,7 @@ pub struct Listing {
 
 /// Asks for a dataset.
 #[derive(Clone, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct CreateDataset {
     /// Its name.
@@ -60,6 +63,7 @@ pub struct CreateDataset {
 
 /// Asks for another name: of a dataset the whole one, of a snapshot the part behind `@`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Rename {
     /// The new name.
@@ -68,6 +72,7 @@ pub struct Rename {
 
 /// Asks that a dataset have a snapshot's content again.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Rewind {
     /// The snapshot by its full name: one of the dataset's own, or of its origin's timeline.
@@ -76,6 +81,7 @@ pub struct Rewind {
 
 /// A rewind that was done.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Rewound {
     /// The dataset as it is now.
     pub dataset: Dataset,

@@ -6,6 +6,7 @@ use crate::time::Time;
 
 /// What was destroyed, or with `dry_run` what would be.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Destroyed {
     /// What was asked for: a dataset or a snapshot.
     pub name: String,
@@ -24,6 +25,7 @@ pub struct Destroyed {
 
 /// Asks that a destroy be taken back.
 #[derive(Clone, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Undelete {
     /// The name to come back by, where the old one is taken.
@@ -33,6 +35,7 @@ pub struct Undelete {
 
 /// What came back.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Undeleted {
     /// The dataset or snapshot, by its present name.
     pub name: String,

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 /// What an entry says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum DifferenceKind {
     /// The path is only in the newer one.
@@ -18,6 +19,7 @@ pub enum DifferenceKind {
 
 /// One path that differs.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Difference {
     /// What happened.
     pub kind: DifferenceKind,
@@ -32,6 +34,7 @@ pub struct Difference {
 
 /// All that differs.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Diff {
     /// The older side, as resolved.
     pub older: String,

@@ -7,6 +7,7 @@ pub const ENVELOPE_VERSION: u32 = 1;
 
 /// A result with what it is.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Envelope<T> {
     /// [`ENVELOPE_VERSION`]; it grows when a field changes its meaning or goes.
     pub version: u32,

@@ -7,6 +7,7 @@ use crate::v1::{Problem, TransferReport, VerifyReport};
 
 /// What a job does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum JobKind {
     /// Reads a directory of the host into a dataset.
@@ -19,6 +20,7 @@ pub enum JobKind {
 
 /// How far a job is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum JobState {
     /// It waits for others to end.
@@ -42,6 +44,7 @@ impl JobState {
 
 /// A job.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Job {
     /// Its number; grows.
     pub id: u64,
@@ -69,6 +72,7 @@ pub struct Job {
 
 /// How far a job is.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Progress {
     /// The state.
     pub state: JobState,
@@ -89,6 +93,7 @@ pub struct Progress {
 
 /// What a job did.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum JobReport {
     /// An import.
@@ -101,6 +106,7 @@ pub enum JobReport {
 
 /// All jobs that are remembered.
 #[derive(Clone, Debug, PartialEq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Jobs {
     /// The newest first.
     pub jobs: Vec<Job>,

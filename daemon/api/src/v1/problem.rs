@@ -9,6 +9,7 @@ pub const PROBLEM_MEDIA_TYPE: &str = "application/problem+json";
 
 /// Why a request was not done.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Problem {
     /// Names the kind of problem: `urn:cow:problem:` and the code.
     #[serde(rename = "type")]

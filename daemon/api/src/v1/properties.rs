@@ -15,6 +15,7 @@ pub const PROPERTY_NAMES: [&str; 7] = ["blocksize", "extentsize", "compression",
 
 /// How a dataset stores and serves.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Properties {
     /// Bytes in a block; fixed when the dataset is made.
     #[serde(rename = "blocksize")]
@@ -40,6 +41,7 @@ pub struct Properties {
 
 /// Properties to set; what is absent stays.
 #[derive(Clone, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct PropertyChange {
     /// Bytes in a block: a power of two, 4 KiB to 64 KiB. Only for a dataset that is being created.
@@ -59,6 +61,7 @@ pub struct PropertyChange {
     pub dedup: Option<bool>,
     /// Most logical bytes that may be allocated; `null` takes the quota away.
     #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "present")]
+    #[cfg_attr(feature = "schema", schemars(with = "Option<u64>"))]
     pub quota: Option<Option<u64>>,
     /// Whether writes are refused.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -159,6 +162,7 @@ impl FromStr for Compression {
 
 /// Whether fsync waits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum SyncMode {
     /// fsync and COMMIT return when the data is durable.
@@ -190,6 +194,7 @@ impl FromStr for SyncMode {
 
 /// Block and extent size together, for a kind of content.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Profile {
     /// 16 KiB blocks in extents of 64 KiB.

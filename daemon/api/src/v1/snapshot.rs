@@ -7,6 +7,7 @@ use crate::v1::PropertyChange;
 
 /// A snapshot, named where its name is known.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Origin {
     /// Its id.
     pub id: u64,
@@ -17,6 +18,7 @@ pub struct Origin {
 
 /// A snapshot.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Snapshot {
     /// Its id, never reused.
     pub id: u64,
@@ -51,6 +53,7 @@ pub struct Snapshot {
 
 /// Several snapshots.
 #[derive(Clone, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Snapshots {
     /// The snapshots.
     pub snapshots: Vec<Snapshot>,
@@ -58,6 +61,7 @@ pub struct Snapshots {
 
 /// Asks for snapshots of several datasets at one instant.
 #[derive(Clone, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct TakeSnapshots {
     /// One for each.
@@ -69,6 +73,7 @@ pub struct TakeSnapshots {
 
 /// A snapshot to take.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct NewSnapshot {
     /// The dataset.
@@ -80,6 +85,7 @@ pub struct NewSnapshot {
 
 /// Asks for a writable dataset with a snapshot's content.
 #[derive(Clone, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct CloneSnapshot {
     /// The new dataset's name.

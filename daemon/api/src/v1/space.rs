@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 /// Space of the pool and of its datasets.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Space {
     /// The pool.
     pub pool: PoolSpace,
@@ -13,6 +14,7 @@ pub struct Space {
 
 /// What the pool holds, in bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct PoolSpace {
     /// Logical bytes that heads and snapshots refer to, each counted once.
     pub logical: u64,
@@ -30,6 +32,7 @@ pub struct PoolSpace {
 
 /// What a dataset takes, in bytes.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct DatasetSpace {
     /// Its name.
     pub name: String,

@@ -7,6 +7,7 @@ use crate::v1::PoolSpace;
 
 /// Whether the daemon can do what it is asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum State {
     /// All is well.
@@ -19,6 +20,7 @@ pub enum State {
 
 /// The daemon's state.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Status {
     /// The daemon's version.
     pub version: String,
@@ -56,6 +58,7 @@ pub struct Status {
 
 /// What the pool has done since it was opened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Counters {
     /// Commits.
     pub commits: u64,
@@ -83,6 +86,7 @@ pub struct Counters {
 
 /// All shares.
 #[derive(Clone, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Shares {
     /// By path.
     pub shares: Vec<Share>,
@@ -90,6 +94,7 @@ pub struct Shares {
 
 /// What NFS clients can mount.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Share {
     /// The path to mount.
     pub path: String,
@@ -101,6 +106,7 @@ pub struct Share {
 
 /// All NFS clients that are connected.
 #[derive(Clone, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Clients {
     /// By address.
     pub clients: Vec<Client>,
@@ -108,6 +114,7 @@ pub struct Clients {
 
 /// An NFS client.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Client {
     /// Its address.
     pub address: String,

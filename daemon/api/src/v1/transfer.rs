@@ -6,6 +6,7 @@ use crate::v1::{Profile, PropertyChange};
 
 /// Asks that a directory of the host be read into a dataset.
 #[derive(Clone, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Import {
     /// The directory, as an absolute path on the daemon's host.
@@ -22,6 +23,7 @@ pub struct Import {
 
 /// Asks that a dataset or snapshot be written out as plain files.
 #[derive(Clone, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Export {
     /// The dataset or snapshot.
@@ -32,6 +34,7 @@ pub struct Export {
 
 /// What an import or export did.
 #[derive(Clone, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct TransferReport {
     /// Regular files.
     pub files: u64,

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 /// Asks for a verification.
 #[derive(Clone, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Verify {
     /// The dataset or snapshot; without it, the whole pool.
@@ -13,6 +14,7 @@ pub struct Verify {
 
 /// What a verification found.
 #[derive(Clone, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct VerifyReport {
     /// Extents and nodes read.
     pub objects: u64,
@@ -24,6 +26,7 @@ pub struct VerifyReport {
 
 /// Stored bytes that are not what they should be.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Damage {
     /// The dataset or snapshot that is hit, where one is.
     #[serde(default)]

@@ -1,0 +1,42 @@
+//! What was destroyed and can come back.
+
+use std::sync::Arc;
+
+use cow_api::v1::{Listing, Problem, Undelete, Undeleted};
+
+use crate::control::call::Call;
+use crate::control::http::{Method, Response};
+use crate::control::route::{JSON, Route, json, schema};
+use crate::service::Service;
+
+/// The routes.
+pub const ROUTES: &[Route] = &[
+    Route {
+        method: Method::Get,
+        path: "/v1/destroyed",
+        about: "List what was destroyed and can be undeleted",
+        query: &[],
+        takes: None,
+        status: 200,
+        answers: (JSON, Some(schema::<Listing>)),
+        handle: list,
+    },
+    Route {
+        method: Method::Post,
+        path: "/v1/destroyed/{name}/undelete",
+        about: "Undelete a dataset or snapshot",
+        query: &[],
+        takes: Some(schema::<Undelete>),
+        status: 200,
+        answers: (JSON, Some(schema::<Undeleted>)),
+        handle: undelete,
+    },
+];
+
+fn list(service: &Arc<Service>, _: &Call) -> Result<Response, Problem> {
+    Ok(json(200, &service.destroyed()?))
+}
+
+fn undelete(service: &Arc<Service>, call: &Call) -> Result<Response, Problem> {
+    Ok(json(200, &service.undelete(call.name("name"), &call.body()?)?))
+}

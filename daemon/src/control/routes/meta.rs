@@ -1,0 +1,102 @@
+//! The daemon itself: status, shares, clients, events, metrics, and this API's own document.
+
+use std::sync::Arc;
+
+use cow_api::v1::{Clients, Event, Problem, Shares, Status};
+
+use crate::control::call::Call;
+use crate::control::events;
+use crate::control::http::{Method, Response};
+use crate::control::openapi;
+use crate::control::route::{JSON, Route, json, schema};
+use crate::control::routes;
+use crate::metrics;
+use crate::service::Service;
+
+/// The routes.
+pub const ROUTES: &[Route] = &[
+    Route {
+        method: Method::Get,
+        path: "/v1/status",
+        about: "Tell how the daemon is",
+        query: &[],
+        takes: None,
+        status: 200,
+        answers: (JSON, Some(schema::<Status>)),
+        handle: status,
+    },
+    Route {
+        method: Method::Get,
+        path: "/v1/shares",
+        about: "List what NFS clients can mount",
+        query: &[],
+        takes: None,
+        status: 200,
+        answers: (JSON, Some(schema::<Shares>)),
+        handle: shares,
+    },
+    Route {
+        method: Method::Get,
+        path: "/v1/clients",
+        about: "List the NFS clients that are connected",
+        query: &[],
+        takes: None,
+        status: 200,
+        answers: (JSON, Some(schema::<Clients>)),
+        handle: clients,
+    },
+    Route {
+        method: Method::Get,
+        path: "/v1/events",
+        about: "Stream what happens as server-sent events, after Last-Event-ID or from now on",
+        query: &[],
+        takes: None,
+        status: 200,
+        answers: ("text/event-stream", Some(schema::<Event>)),
+        handle: stream,
+    },
+    Route {
+        method: Method::Get,
+        path: "/metrics",
+        about: "Print the metrics as Prometheus reads them",
+        query: &[],
+        takes: None,
+        status: 200,
+        answers: (metrics::MEDIA_TYPE, None),
+        handle: metrics_page,
+    },
+    Route {
+        method: Method::Get,
+        path: "/v1/openapi.json",
+        about: "Describe this API",
+        query: &[],
+        takes: None,
+        status: 200,
+        answers: (JSON, None),
+        handle: document,
+    },
+];
+
+fn status(service: &Arc<Service>, _: &Call) -> Result<Response, Problem> {
+    Ok(json(200, &service.status()?))
+}
+
+fn shares(service: &Arc<Service>, _: &Call) -> Result<Response, Problem> {
+    Ok(json(200, &service.shares()))
+}
+
+fn clients(service: &Arc<Service>, _: &Call) -> Result<Response, Problem> {
+    Ok(json(200, &service.clients()))
+}
+
+fn stream(service: &Arc<Service>, call: &Call) -> Result<Response, Problem> {
+    Ok(events::stream(service, call.last_event))
+}
+
+fn metrics_page(service: &Arc<Service>, _: &Call) -> Result<Response, Problem> {
+    Ok(Response::new(200, metrics::MEDIA_TYPE, service.metrics().page().into_text()))
+}
+
+fn document(_: &Arc<Service>, _: &Call) -> Result<Response, Problem> {
+    Ok(json(200, &openapi::document(&routes::all().collect::<Vec<_>>())))
+}

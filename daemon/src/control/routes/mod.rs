@@ -1,0 +1,17 @@
+//! All routes, a file for each noun.
+
+mod datasets;
+mod destroyed;
+mod jobs;
+mod meta;
+mod snapshots;
+mod space;
+
+use crate::control::route::Route;
+
+/// All routes.
+pub fn all() -> impl Iterator<Item = &'static Route> {
+    let nouns: [&'static [Route]; 6] =
+        [meta::ROUTES, datasets::ROUTES, snapshots::ROUTES, destroyed::ROUTES, space::ROUTES, jobs::ROUTES];
+    nouns.into_iter().flatten()
+}
