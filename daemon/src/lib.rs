@@ -21,3 +21,5 @@ pub mod service;
 
 pub mod control;
 pub mod nfs;
+
+pub mod daemon;

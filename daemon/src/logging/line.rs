@@ -19,13 +19,17 @@ pub fn line(format: Format, now: Timestamp, event: &Event<'_>) -> String {
 }
 
 fn write(format: Format, now: Timestamp, level: Level, target: &str, fields: Fields) -> String {
-    // Milliseconds are enough to order lines, and leave the message on the screen.
-    let now = Timestamp { nanoseconds: now.nanoseconds / 1_000_000 * 1_000_000, ..now };
     match format {
         Format::Json => json(now, level, target, fields),
         Format::Journal => format!("<{}>{}\n", priority(level), text(fields)),
-        Format::Auto | Format::Text => format!("{:<24} {level:<5} {}\n", clock::time(now), text(fields)),
+        Format::Auto | Format::Text => format!("{} {level:<5} {}\n", moment(now), text(fields)),
     }
+}
+
+/// Milliseconds are enough to order lines, and leave the message on the screen.
+fn moment(now: Timestamp) -> String {
+    let seconds = clock::time(Timestamp { nanoseconds: 0, ..now }).to_string();
+    format!("{}.{:03}Z", seconds.trim_end_matches('Z'), now.nanoseconds / 1_000_000)
 }
 
 /// syslog's number for a level.
@@ -63,7 +67,7 @@ fn quoted(text: &str) -> String {
 
 fn json(now: Timestamp, level: Level, target: &str, fields: Fields) -> String {
     let mut object = Map::new();
-    object.insert("time".into(), clock::time(now).to_string().into());
+    object.insert("time".into(), moment(now).into());
     object.insert("level".into(), level.to_string().to_lowercase().into());
     object.insert("target".into(), target.into());
     object.insert("message".into(), fields.message.into());

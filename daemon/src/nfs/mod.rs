@@ -11,6 +11,7 @@ mod buffers;
 mod connection;
 mod counters;
 mod handle;
+mod metrics;
 mod mount;
 mod record;
 mod replay;

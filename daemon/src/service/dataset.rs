@@ -58,7 +58,7 @@ impl Service {
     pub fn dataset(&self, name: &str) -> Answer<Dataset> {
         let info = self.pool().dataset(name).map_err(problem)?;
         let names = if info.origin.is_some() { self.names()? } else { Names::default() };
-        let exclusive = Some(self.pool().would_free(name).map_err(problem)?);
+        let exclusive = self.would_free(name)?;
         Ok(Dataset { exclusive, ..self.shown_dataset(&names, &info) })
     }
 

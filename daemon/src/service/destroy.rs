@@ -57,7 +57,7 @@ impl Service {
 
     fn one_snapshot(&self, name: &str) -> Answer<Destroyed> {
         self.pool().snapshot_info(name).map_err(problem)?;
-        let frees = self.pool().would_free(name).map_err(problem)?;
+        let frees = self.would_free(name)?.unwrap_or(0);
         Ok(Destroyed { snapshots: vec![name.to_owned()], ..nothing(name, frees) })
     }
 
@@ -70,8 +70,8 @@ impl Service {
             // The engine's own words for what is not there.
             self.pool().dataset(name).map_err(problem)?;
         }
-        let frees = datasets.iter().map(|info| self.pool().would_free(&info.name));
-        let frees = frees.sum::<Result<u64, Error>>().map_err(problem)?;
+        let frees = datasets.iter().map(|info| Ok(self.would_free(&info.name)?.unwrap_or(0)));
+        let frees = frees.sum::<Answer<u64>>()?;
         let names = Names::of(&listing);
         let snapshots = listing.snapshots.iter().map(|info| names.snapshot(info));
         let destroyed = Destroyed {

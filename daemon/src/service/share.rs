@@ -1,7 +1,7 @@
 //! What can be mounted: every dataset, at `/` and its name.
 
 use cow_api::v1;
-use cow_storage::catalog::DatasetInfo;
+use cow_storage::catalog::{DatasetInfo, Holder};
 use cow_storage::error::{Error, ErrorKind};
 use cow_storage::format::DatasetId;
 
@@ -60,10 +60,10 @@ impl Service {
     }
 
     fn set_share(&self, info: &DatasetInfo) -> Result<(), Error> {
-        let file_system = match self.pool().file_system(&info.name) {
+        let file_system = match self.pool().file_system_at(Holder::Head(info.id)) {
             Ok(file_system) => file_system,
-            // Renamed or destroyed meanwhile: that verb is about to bring the table in step.
-            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
+            // Destroyed meanwhile: that verb is about to bring the table in step.
+            Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::Stale) => return Ok(()),
             Err(error) => return Err(error),
         };
         self.parts.shares.set(Share {

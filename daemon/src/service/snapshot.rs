@@ -59,7 +59,7 @@ impl Service {
     /// One snapshot, with what destroying it would free.
     pub fn snapshot(&self, name: &str) -> Answer<Snapshot> {
         let info = self.pool().snapshot_info(name).map_err(problem)?;
-        let exclusive = Some(self.pool().would_free(name).map_err(problem)?);
+        let exclusive = self.would_free(name)?;
         Ok(Snapshot { exclusive, ..self.names()?.snapshot(&info) })
     }
 

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use cow_api::v1::{DatasetSpace, Space};
+use cow_storage::error::ErrorKind;
 use cow_storage::format::DatasetId;
 
 use crate::service::convert::shown_space;
@@ -11,6 +12,15 @@ use crate::service::share::is_at_or_below;
 use crate::service::{Answer, Service};
 
 impl Service {
+    /// What destroying a dataset or snapshot would free, where the engine knows.
+    pub(super) fn would_free(&self, name: &str) -> Answer<Option<u64>> {
+        match self.pool().would_free(name) {
+            Ok(bytes) => Ok(Some(bytes)),
+            Err(error) if error.kind() == ErrorKind::Unsupported => Ok(None),
+            Err(error) => Err(problem(error)),
+        }
+    }
+
     /// Space of the pool, and of all datasets or of `under` and what is below it.
     pub fn space(&self, under: Option<&str>) -> Answer<Space> {
         if let Some(under) = under {
@@ -28,7 +38,7 @@ impl Service {
         for info in listing.datasets.into_iter().filter(|info| wanted(&info.name)) {
             let (snapshots, logical) = of_snapshots.get(&info.id).copied().unwrap_or_default();
             datasets.push(DatasetSpace {
-                exclusive: self.pool().would_free(&info.name).map_err(problem)?,
+                exclusive: self.would_free(&info.name)?.unwrap_or(0),
                 name: info.name,
                 referenced: info.referenced,
                 logical: logical.saturating_add(info.referenced),

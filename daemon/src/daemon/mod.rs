@@ -1,0 +1,151 @@
+//! The parts joined: pool, background work, service, NFS and the control API.
+//!
+//! Invariant: nothing is served before the pool has recovered, and what is stopped is stopped in the order that lets
+//! each part end its work on those below it.
+
+mod failure;
+mod front;
+mod store;
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use cow_api::v1::Problem;
+use cow_storage::pool::Pool;
+
+use crate::clock;
+use crate::config::Config;
+use crate::control::http::Listener;
+use crate::control::{Control, Token};
+use crate::events::Events;
+use crate::jobs::{Jobs, Limits};
+use crate::logging::Chain;
+use crate::maintenance::{Maintenance, Pace};
+use crate::metrics::process;
+use crate::notify::Notifier;
+use crate::service::{Parts, Service};
+use crate::shares::{PoolViews, Shares};
+
+pub use crate::daemon::failure::{config_failure, failure};
+use crate::daemon::front::Nfs;
+
+/// How long jobs may take to notice that they are cancelled.
+const JOBS_STOP_TIME_MAX: Duration = Duration::from_secs(20);
+
+/// A daemon that serves.
+pub struct Daemon {
+    pool: Pool,
+    maintenance: Arc<Maintenance>,
+    jobs: Arc<Jobs>,
+    service: Arc<Service>,
+    nfs: Arc<Nfs>,
+    control: Control,
+    socket: Option<PathBuf>,
+}
+
+impl Daemon {
+    /// Opens or makes the pool and serves it. `given` is the control socket that the service manager opened, if it
+    /// did; `on_poisoned` is called when the pool must be opened again.
+    pub fn start(
+        config: &Config,
+        notifier: &Arc<Notifier>,
+        given: Option<Listener>,
+        on_poisoned: Box<dyn Fn() + Send + Sync>,
+    ) -> Result<Self, Problem> {
+        let began = Instant::now();
+        let token = config.token_file.as_deref().map(Token::read).transpose();
+        let token = token.map_err(|error| failure(&error, "'cowd default-config' says what it must look like"))?;
+        // Before the pool, which takes longer: an address that is taken is the likeliest mistake.
+        let socket = given.is_none().then(|| config.control.clone());
+        let (listeners, http) = failure::listeners(config, given)?;
+        notifier.status("opening the pool");
+        let pool = store::open(config)?;
+        let pace = Pace { commit_interval: config.commit_interval, undelete_window: config.undelete_window };
+        let maintenance = Maintenance::start(pool.clone(), pace, notifier.clone(), on_poisoned);
+        let maintenance = Arc::new(maintenance.map_err(|error| failure(&error, failure::THREADS))?);
+        let events = Arc::new(Events::default());
+        let limits = Limits { running: config.jobs_running_max, kept: config.jobs_kept_max };
+        let jobs = Jobs::new(limits, events.clone());
+        let shares = Arc::new(Shares::default());
+        let service = Service::new(Parts {
+            pool: pool.clone(),
+            pool_path: config.pool.clone(),
+            shares: shares.clone(),
+            access: config.exports.clone(),
+            jobs: jobs.clone(),
+            events,
+            maintenance: maintenance.clone(),
+            undelete_window: config.undelete_window,
+            http: http.map(|address| address.to_string()),
+        })?;
+        let nfs = Arc::new(Nfs::start(config, Arc::new(PoolViews::new(pool.clone(), shares)), &pool)?);
+        service.set_front(nfs.clone());
+        add_metrics(&service, &maintenance, &nfs);
+        let control = Control::start(listeners, service.clone(), token);
+        let control = control.map_err(|error| failure(&error, failure::THREADS))?;
+        let daemon = Self { pool, maintenance, jobs, service, nfs, control, socket };
+        daemon.announce(notifier, began);
+        Ok(daemon)
+    }
+
+    fn announce(&self, notifier: &Notifier, began: Instant) {
+        let millis = began.elapsed().as_millis() as u64;
+        let shares = self.service.shares().shares.len();
+        let control = self.socket.as_ref().map(|path| path.display().to_string()).unwrap_or_default();
+        let http = self.http().map(|address| address.to_string()).unwrap_or_default();
+        let nfs = self.nfs().to_string();
+        tracing::info!(nfs, control, http, datasets = shares as u64, millis, "serving");
+        notifier.ready(&format!("serving {shares} datasets by NFS at {nfs}"));
+    }
+
+    /// Where NFS listens.
+    pub fn nfs(&self) -> SocketAddr {
+        self.nfs.listens_at()
+    }
+
+    /// Where the control API listens for TCP, if it does.
+    pub fn http(&self) -> Option<SocketAddr> {
+        self.control.address()
+    }
+
+    /// The control API's socket, unless the service manager opened it.
+    pub fn socket(&self) -> Option<&PathBuf> {
+        self.socket.as_ref()
+    }
+
+    /// Stops serving, ends what runs, and closes the pool.
+    pub fn stop(mut self) {
+        let began = Instant::now();
+        self.service.set_stopping();
+        self.control.stop();
+        if !self.jobs.stop(JOBS_STOP_TIME_MAX) {
+            tracing::warn!("a job does not end; what it did is kept as far as it came");
+        }
+        self.nfs.stop();
+        self.maintenance.stop();
+        match self.pool.close(clock::now()) {
+            Ok(()) => tracing::info!(millis = began.elapsed().as_millis() as u64, "stopped"),
+            Err(error) => {
+                tracing::error!(error = %Chain(&error), "the last commit failed; the log is replayed at the next start")
+            }
+        }
+    }
+}
+
+fn add_metrics(service: &Arc<Service>, maintenance: &Arc<Maintenance>, nfs: &Arc<Nfs>) {
+    let metrics = service.metrics();
+    // Not the service itself: it would own itself and never go, nor would the pool.
+    let weak = Arc::downgrade(service);
+    metrics.add(Box::new(move |page| {
+        if let Some(service) = weak.upgrade() {
+            service.pool_metrics(page);
+        }
+    }));
+    let maintenance = maintenance.clone();
+    metrics.add(Box::new(move |page| maintenance.metrics(page)));
+    let nfs = nfs.clone();
+    metrics.add(Box::new(move |page| nfs.metrics(page)));
+    metrics.add(Box::new(process));
+}
