@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs::{self, File, Permissions};
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::{FileExt, MetadataExt, PermissionsExt, symlink};
+use std::os::unix::fs::{FileExt, MetadataExt, PermissionsExt, lchown, symlink};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
@@ -55,9 +55,17 @@ fn a_tree_with_all_that_is_rare_comes_out_as_it_went_in() {
     make_rare(&from);
     let first = assert_round_trip(&from, &model, &scratch.path().join("to"));
     assert!(first.copied.bytes > 70 << 20);
+    let has_list = |entry: &host_tree::Entry| entry.attributes.keys().any(|name| name.starts_with(b"system."));
+    assert_eq!(first.access_lists, describe(&from).values().filter(|entry| has_list(entry)).count() as u64);
     let inodes = model.inodes();
     let again = assert_round_trip(&from, &model, &scratch.path().join("again"));
     assert_eq!((again.removed, again.copied, model.inodes()), (0, first.copied, inodes));
+    if is_root() {
+        // A new owner alone would take the set-user-id bit away.
+        lchown(from.join("setuid"), Some(7), Some(7)).unwrap();
+        fs::set_permissions(from.join("setuid"), Permissions::from_mode(0o6755)).unwrap();
+        assert_round_trip(&from, &model, &scratch.path().join("owner"));
+    }
 }
 
 /// Makes what `host_tree::make` does not: long and odd names, special bits, nodes, access lists, old times.
@@ -97,8 +105,8 @@ fn make_rare(root: &Path) {
         node("block", FileType::BlockDevice, makedev(259, 1_000_000));
         node("character", FileType::CharacterDevice, makedev(4095, 7));
         set("long-link", "trusted.on-a-link", b"x");
-        std::os::unix::fs::lchown(root.join("fifo"), Some(12_345), Some(4_000_000_000)).unwrap();
-        std::os::unix::fs::lchown(root.join("setuid"), Some(1), Some(2)).unwrap();
+        lchown(root.join("fifo"), Some(12_345), Some(4_000_000_000)).unwrap();
+        lchown(root.join("setuid"), Some(1), Some(2)).unwrap();
         fs::set_permissions(root.join("setuid"), Permissions::from_mode(0o6755)).unwrap();
         // CAP_NET_RAW, permitted and effective: revision 2 and its bits.
         set("setuid", "security.capability", &[1, 0, 0, 2, 0, 32, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
@@ -172,6 +180,11 @@ fn make_random(root: &Path, random: &mut Random) {
                 }
                 file.set_permissions(Permissions::from_mode(*random.pick(&[0o600, 0o4755, 0o444]))).unwrap();
                 let _ = lsetxattr(&path, *random.pick(&["user.a", "user.b"]), b"value", XattrFlags::empty());
+                if is_root() {
+                    let mode = file.metadata().unwrap().permissions();
+                    lchown(&path, Some(random.below(3) as u32), None).unwrap();
+                    file.set_permissions(mode).unwrap();
+                }
             }
         }
         files.push(path);
@@ -320,15 +333,37 @@ fn progress_reaches_the_totals() {
 }
 
 #[test]
+fn an_import_stays_in_its_source() {
+    let scratch = Scratch::new("stay");
+    let (from, outside) = (scratch.path().join("from"), scratch.path().join("outside"));
+    fs::create_dir_all(from.join("d")).unwrap();
+    fs::create_dir(&outside).unwrap();
+    fs::write(outside.join("secret"), b"x").unwrap();
+    let (folder, target) = (from.join("d"), outside.clone());
+    let model = Model::default();
+    model.before_each(Some(Arc::new(move |call| {
+        if call == "create" && fs::remove_dir(&folder).is_ok() {
+            symlink(&target, &folder).unwrap();
+        }
+        Ok(())
+    })));
+    assert!(matches!(take_in(&from, &model), Err(Error::Incomplete { .. })));
+    assert!(from.join("d").is_symlink(), "the trap was set");
+    assert_eq!(model.inodes().len(), 2, "the root and the directory");
+}
+
+#[test]
 fn an_export_goes_only_where_it_was_sent() {
     let scratch = Scratch::new("escape");
     let (from, to) = (scratch.path().join("from"), scratch.path().join("to"));
     let outside = scratch.path().join("outside");
     fs::create_dir_all(from.join("d/e")).unwrap();
-    fs::create_dir(&outside).unwrap();
+    fs::create_dir_all(outside.join("e")).unwrap();
     for number in 0..20 {
         fs::write(from.join(format!("d/e/file{number}")), b"x").unwrap();
+        fs::write(outside.join(format!("e/file{number}")), b"not for export").unwrap();
     }
+    fs::write(outside.join("e/also"), b"not for export").unwrap();
     fs::hard_link(from.join("d/e/file0"), from.join("d/e/also")).unwrap();
     let model = Model::default();
     take_in(&from, &model).unwrap();
@@ -349,5 +384,7 @@ fn an_export_goes_only_where_it_was_sent() {
     })));
     let _ = write_out(&model, &to);
     assert!(to.join("d").is_symlink(), "the trap was set");
-    assert_eq!(fs::read_dir(&outside).unwrap().count(), 0);
+    let names = || fs::read_dir(outside.join("e")).unwrap().map(|entry| entry.unwrap().metadata().unwrap());
+    assert_eq!((names().count(), fs::read_dir(&outside).unwrap().count()), (21, 1));
+    assert!(names().all(|metadata| metadata.nlink() == 1), "a link leads from the export to what is outside");
 }

@@ -10,11 +10,15 @@ use cow_storage::fs::FileKind;
 use rustix::fs::{self, AtFlags, CWD, FileType, Mode, OFlags, Statx, StatxFlags, StatxTimestamp};
 use rustix::io::Errno;
 
-/// Extended attributes by name.
+/// Extended attributes, by the names under which a dataset keeps them.
 pub type Xattrs = BTreeMap<Vec<u8>, Vec<u8>>;
 
+/// Where a dataset keeps attributes that it does not heed itself: shares go by modes, not by access control lists.
+const UNHEEDED_PREFIX: &[u8] = b"trusted.cow.";
+/// The access control lists of a file or directory.
+const ACCESS_LIST_PREFIX: &[u8] = b"system.posix_acl_";
 /// Names of extended attributes that are a file's own, and not its host's.
-const XATTR_PREFIXES: [&[u8]; 4] = [b"user.", b"trusted.", b"security.", b"system.posix_acl_"];
+const XATTR_PREFIXES: [&[u8]; 4] = [b"user.", b"trusted.", b"security.", ACCESS_LIST_PREFIX];
 
 /// What the host says of one object.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -169,6 +173,21 @@ pub fn xattrs_open(file: impl AsFd) -> Result<Xattrs> {
     )
 }
 
+/// The name under which a dataset keeps the host's extended attribute `name`.
+pub fn kept_name(name: Vec<u8>) -> Vec<u8> {
+    if name.starts_with(ACCESS_LIST_PREFIX) { [UNHEEDED_PREFIX, &name].concat() } else { name }
+}
+
+/// Whether a dataset keeps this for the host, and does not heed it.
+pub fn is_unheeded(kept: &[u8]) -> bool {
+    kept.strip_prefix(UNHEEDED_PREFIX).is_some_and(|name| name.starts_with(ACCESS_LIST_PREFIX))
+}
+
+/// The host's name of an extended attribute that a dataset keeps.
+pub fn host_name(kept: &[u8]) -> &[u8] {
+    if is_unheeded(kept) { &kept[UNHEEDED_PREFIX.len()..] } else { kept }
+}
+
 /// Names what the host refused, with a kind for those who decide upon it.
 pub fn host_error(errno: Errno, act: impl Into<String>) -> Error {
     let kind = match errno {
@@ -259,7 +278,7 @@ fn read_xattrs(
             continue;
         }
         match filled(|| value_len(name), |buffer: &mut [u8]| value(name, buffer)) {
-            Ok(value) => drop(xattrs.insert(name.to_owned(), value)),
+            Ok(value) => drop(xattrs.insert(kept_name(name.to_owned()), value)),
             // It went since it was listed, or belongs to a security module that does not tell.
             Err(Errno::NODATA | Errno::NOTSUP) => {}
             Err(errno) => return Err(failed(errno)),

@@ -3,6 +3,7 @@
 //! A new owner ends set-user-id bits and capabilities; a mode without write permission forbids attributes; and all of
 //! them change times.
 
+use std::ffi::OsStr;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -16,7 +17,7 @@ use rustix::fs::{
 };
 use rustix::io::Errno;
 
-use crate::workflows::host::{HostFolder, host_error};
+use crate::workflows::host::{HostFolder, host_error, host_name};
 
 /// The set-user-id and set-group-id bits.
 const SET_ID: u32 = 0o6000;
@@ -72,10 +73,10 @@ impl<'d> Dresser<'d> {
     }
 
     /// Sets extended attributes. That a host knows none of a kind, or lets only root have it, loses nothing else.
-    fn put_xattrs(&self, inode: InodeNumber, put: impl Fn(&std::ffi::OsStr, &[u8]) -> Result<(), Errno>) -> Result<()> {
+    fn put_xattrs(&self, inode: InodeNumber, put: impl Fn(&OsStr, &[u8]) -> Result<(), Errno>) -> Result<()> {
         for name in self.source.list_xattrs(self.context, inode)? {
             let value = self.source.xattr(self.context, inode, &name)?;
-            match put(std::ffi::OsStr::from_bytes(&name), &value) {
+            match put(OsStr::from_bytes(host_name(&name)), &value) {
                 Ok(()) => {}
                 Err(Errno::NOTSUP | Errno::PERM | Errno::ACCESS) => {
                     self.refused.fetch_add(1, Ordering::Relaxed);

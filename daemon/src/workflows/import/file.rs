@@ -5,17 +5,17 @@
 
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 
 use cow_storage::error::Result;
 use cow_storage::format::InodeNumber;
-use cow_storage::fs::{AttributeChange, Context, FileKind, FileSystem, Stability};
+use cow_storage::fs::{Context, FileKind, FileSystem, Stability};
 use parking_lot::Mutex;
 use rustix::fs::{Advice, SeekFrom, fadvise, seek};
 use rustix::io::Errno;
 
 use crate::workflows::Paths;
-use crate::workflows::host::{HostFolder, HostObject, describe_open, host_error, xattrs_open};
+use crate::workflows::host::{HostFolder, HostObject, Xattrs, describe_open, host_error, is_unheeded, xattrs_open};
 use crate::workflows::import::settle::settle;
 use crate::workflows::queue::Queue;
 use crate::workflows::run::Run;
@@ -61,6 +61,8 @@ pub struct Copier<'c> {
     pub run: &'c Run,
     pub queue: &'c Queue<Job>,
     pub changed: &'c Mutex<Paths>,
+    /// Objects whose access control lists are kept and not heeded.
+    pub access_lists: &'c AtomicU64,
 }
 
 impl Copier<'_> {
@@ -87,6 +89,13 @@ impl Copier<'_> {
         self.changed.lock().add(path);
     }
 
+    /// Gives `inode` the attributes of `object`.
+    pub(super) fn settle(&self, inode: InodeNumber, object: &HostObject, xattrs: &Xattrs, fresh: bool) -> Result<()> {
+        let has_list = xattrs.keys().any(|name| is_unheeded(name));
+        self.access_lists.fetch_add(u64::from(has_list), Ordering::Relaxed);
+        settle(self.target, self.context, inode, object, xattrs, fresh)
+    }
+
     fn open(&self, found: &Found) -> Result<(OwnedFd, HostObject)> {
         let file = found.folder.open_file(&found.name)?;
         let object = describe_open(&file)?;
@@ -98,10 +107,6 @@ impl Copier<'_> {
         }
         // Only a hint: a host that takes none is as good.
         let _ = fadvise(&file, 0, None, Advice::Sequential);
-        if !found.fresh && self.target.attributes(found.inode)?.size > object.size {
-            let cut = AttributeChange { size: Some(object.size), ..AttributeChange::default() };
-            self.target.set_attributes(self.context, found.inode, &cut, None)?;
-        }
         Ok((file, object))
     }
 
@@ -177,7 +182,7 @@ impl Copier<'_> {
         if !describe_open(&open.file)?.is_unchanged_since(&open.object) {
             self.note_changed(&found.path);
         }
-        settle(self.target, self.context, found.inode, &open.object, &xattrs_open(&open.file)?, found.fresh)
+        self.settle(found.inode, &open.object, &xattrs_open(&open.file)?, found.fresh)
     }
 }
 

@@ -11,6 +11,7 @@ mod walk;
 
 use std::num::NonZero;
 use std::path::Path;
+use std::sync::atomic::AtomicU64;
 use std::thread;
 
 use cow_storage::error::ErrorKind;
@@ -58,13 +59,19 @@ pub struct ImportReport {
     pub changed: Paths,
     /// Mount points that were not entered.
     pub mounts: Paths,
+    /// Objects with access control lists: these come out again by an export, but shares go by modes alone.
+    pub access_lists: u64,
 }
 
 impl ImportReport {
     /// What the user should know, one line each.
     pub fn warnings(&self) -> Vec<String> {
         let changed = self.changed.lines("changed while it was read");
-        changed.chain(self.mounts.lines("is a mount point and was not entered")).collect()
+        let mounts = self.mounts.lines("is a mount point and was not entered");
+        let lists = (self.access_lists > 0).then(|| {
+            format!("{} access control lists are kept for an export, but shares go by modes alone", self.access_lists)
+        });
+        changed.chain(mounts).chain(lists).collect()
     }
 }
 
@@ -90,8 +97,9 @@ pub fn import(
     let reporter = Reporter::new(&run, progress);
     walk::count(&root, options.cross_mounts, &run, &reporter);
     let queue = Queue::new(QUEUE_LEN);
-    let changed = Mutex::new(Paths::default());
-    let copier = Copier { target, context: &context, run: &run, queue: &queue, changed: &changed };
+    let (changed, access_lists) = (Mutex::new(Paths::default()), AtomicU64::new(0));
+    let copier =
+        Copier { target, context: &context, run: &run, queue: &queue, changed: &changed, access_lists: &access_lists };
     let mut report = thread::scope(|scope| {
         for _ in 0..options.threads.max(1) {
             scope.spawn(|| {
@@ -106,6 +114,7 @@ pub fn import(
     run.reach_end();
     reporter.tell();
     (report.copied, report.changed) = (run.done(), changed.into_inner());
+    report.access_lists = access_lists.into_inner();
     run.outcome(|| "what was copied until then is in the dataset; import again to complete it".to_owned())?;
     Ok(report)
 }

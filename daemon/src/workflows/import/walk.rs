@@ -15,7 +15,7 @@ use crate::workflows::host::{HostFolder, HostObject, describe_open, xattrs_open}
 use crate::workflows::import::ImportReport;
 use crate::workflows::import::existing::{self, Existing};
 use crate::workflows::import::file::{Copier, Found, Job};
-use crate::workflows::import::settle::{attributes_of, settle};
+use crate::workflows::import::settle::attributes_of;
 use crate::workflows::paths::join;
 use crate::workflows::run::{Reporter, Run};
 
@@ -129,12 +129,12 @@ impl<'w> Walk<'w> {
     }
 
     fn leave(&mut self, level: Level) {
-        let Copier { target, context, run, .. } = *self.copier;
+        let run = self.copier.run;
         let left = xattrs_open(&*level.host).and_then(|xattrs| {
             if !describe_open(&*level.host)?.is_unchanged_since(&level.object) {
                 self.copier.note_changed(&level.path);
             }
-            settle(target, context, level.inode, &level.object, &xattrs, level.fresh)
+            self.copier.settle(level.inode, &level.object, &xattrs, level.fresh)
         });
         match left {
             Ok(()) if level.path.is_empty() => {}
@@ -171,13 +171,13 @@ impl<'w> Walk<'w> {
         if object.links > 1 {
             self.linked.insert(object.identity, inode);
         }
-        let Copier { target, context, run, queue, .. } = *self.copier;
+        let Copier { run, queue, .. } = *self.copier;
         if object.kind == FileKind::Regular {
             let folder = Arc::clone(&level.host);
             let (name, path, identity) = (name.to_owned(), path.to_owned(), object.identity);
             queue.push(Job::File(Found { folder, name, path, identity, inode, fresh }), &|| self.reporter.tick());
         } else {
-            settle(target, context, inode, &object, &level.host.xattrs(name)?, fresh)?;
+            self.copier.settle(inode, &object, &level.host.xattrs(name)?, fresh)?;
             run.copied(object.kind);
         }
         Ok(None)
