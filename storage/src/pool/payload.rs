@@ -66,3 +66,43 @@ impl Payload {
         Ok(Self { secret, segment_len, reserve_count, committed, system, log, account: AccountState::decode(from)? })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::format::{Birth, Checksum, SlotId, example};
+    use crate::tree::NodePointer;
+
+    /// Of an account without anything.
+    const ACCOUNT: &[u8] = &[1, 0, 2, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0];
+
+    fn example() -> Payload {
+        let pointer = NodePointer { id: SlotId(0x0100_0002), hash: Checksum([0xaa; 32]), birth: Birth(2) };
+        Payload {
+            secret: *b"a secret has thirty-two bytes...",
+            segment_len: 64 << 20,
+            reserve_count: 4,
+            committed: Timestamp { seconds: 1_700_000_000, nanoseconds: 5 },
+            system: Root { pointer: Some(pointer), height: 1 },
+            log: LogPosition::START,
+            account: AccountState::decode(&mut Decoder::new(ACCOUNT)).expect("an empty account decodes"),
+        }
+    }
+
+    #[test]
+    fn the_documented_example_is_what_is_stored() {
+        let bytes = example().encode();
+        assert_eq!(bytes, example::documented("Pool payload", bytes.len()), "\n{}", example::render(&bytes));
+        assert_eq!(Payload::decode(&bytes).unwrap(), example());
+    }
+
+    #[test]
+    fn what_is_cut_or_newer_is_refused() {
+        let bytes = example().encode();
+        for length in 0..bytes.len() {
+            assert_eq!(Payload::decode(&bytes[..length]).unwrap_err().kind(), ErrorKind::Corrupt, "{length} bytes");
+        }
+        let newer = [&[2], &bytes[1..]].concat();
+        assert_eq!(Payload::decode(&newer).unwrap_err().kind(), ErrorKind::UnknownVersion);
+    }
+}

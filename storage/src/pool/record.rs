@@ -27,3 +27,23 @@ pub fn decode(bytes: &[u8]) -> Result<(DatasetId, Record<'_>)> {
     let dataset = DatasetId(from.u64()?);
     Ok((dataset, Record::decode(from.rest())?))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::format::{InodeNumber, Timestamp, example};
+
+    #[test]
+    fn the_documented_example_is_what_is_logged() {
+        let at = Timestamp { seconds: 1_700_000_000, nanoseconds: 5 };
+        let inode = InodeNumber(7);
+        let record =
+            Record::Write { inode, offset: 4096, bytes: b"cow", modified: at, changed: at, clear_setid: false };
+        let bytes = encode(DatasetId(3), &record);
+        assert_eq!(bytes, example::documented("Log record", bytes.len()), "\n{}", example::render(&bytes));
+        assert_eq!(decode(&bytes).unwrap(), (DatasetId(3), record));
+        let newer = [&[2], &bytes[1..]].concat();
+        assert_eq!(decode(&newer).unwrap_err().kind(), ErrorKind::UnknownVersion);
+        (0..bytes.len() - 3).for_each(|length| assert!(decode(&bytes[..length]).is_err(), "{length} bytes"));
+    }
+}
