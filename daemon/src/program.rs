@@ -3,6 +3,7 @@
 //! Here rather than in `main.rs`, so that the tests can run it under a name of their own.
 
 use std::io::{self, Write};
+use std::os::unix::net::UnixListener;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
@@ -10,10 +11,10 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::config::{Arguments, Command, Config, default_file, help};
-use crate::control::http::Listener;
 use crate::daemon::{Daemon, config_failure, failure};
 use crate::notify::Notifier;
 use cow_api::v1::{Code, Problem};
+use listenfd::ListenFd;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
@@ -66,6 +67,7 @@ fn serve(config: &Config) -> Result<(), Problem> {
     let (tell, endings) = channel();
     listen_for_signals(tell.clone())?;
     let notifier = Arc::new(Notifier::from_environment());
+    let given = given_socket()?;
     let mut config = config.clone();
     let mut started = false;
     let mut wait = REOPEN_WAITS[0];
@@ -73,7 +75,9 @@ fn serve(config: &Config) -> Result<(), Problem> {
         let began = Instant::now();
         let tell = tell.clone();
         let on_poisoned = Box::new(move || drop(tell.send(Ending::Poisoned)));
-        match Daemon::start(&config, &notifier, given_socket()?, on_poisoned) {
+        let given = given.as_ref().map(UnixListener::try_clone).transpose();
+        let given = given.map_err(|error| failure(&error, "look at ulimit -n"))?;
+        match Daemon::start(&config, &notifier, given, on_poisoned) {
             Ok(daemon) => {
                 say_where(&daemon);
                 // Port 0 is drawn once: clients come back to where they were.
@@ -145,6 +149,7 @@ fn listen_for_signals(tell: Sender<Ending>) -> Result<(), Problem> {
 }
 
 /// The control socket that the service manager opened, if it did.
-fn given_socket() -> Result<Option<Listener>, Problem> {
-    Ok(None)
+fn given_socket() -> Result<Option<UnixListener>, Problem> {
+    let given = ListenFd::from_env().take_unix_listener(0);
+    given.map_err(|error| failure(&error, "the first socket that systemd passes must be a unix one: see cowd.socket"))
 }

@@ -8,6 +8,7 @@ mod front;
 mod store;
 
 use std::net::SocketAddr;
+use std::os::unix::net::UnixListener;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -17,7 +18,6 @@ use cow_storage::pool::Pool;
 
 use crate::clock;
 use crate::config::Config;
-use crate::control::http::Listener;
 use crate::control::{Control, Token};
 use crate::events::Events;
 use crate::jobs::{Jobs, Limits};
@@ -51,7 +51,7 @@ impl Daemon {
     pub fn start(
         config: &Config,
         notifier: &Arc<Notifier>,
-        given: Option<Listener>,
+        given: Option<UnixListener>,
         on_poisoned: Box<dyn Fn() + Send + Sync>,
     ) -> Result<Self, Problem> {
         let began = Instant::now();

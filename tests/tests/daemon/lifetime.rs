@@ -1,12 +1,16 @@
 //! Starting, refusing to start, stopping, starting again.
 
 use std::fs;
+use std::io::{Read, Write};
 use std::net::TcpListener;
-use std::os::unix::net::UnixDatagram;
+use std::os::fd::OwnedFd;
+use std::os::unix::net::{UnixDatagram, UnixListener, UnixStream};
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
+use cow_tests::daemon::answer;
 use cow_tests::nfs_client::{Client, Set, Stable};
-use rustix::process::Signal;
+use rustix::process::{Pid, Signal, kill_process};
 
 use crate::setup;
 
@@ -46,7 +50,7 @@ fn mistakes_end_with_one_line_that_says_what_to_do() {
 #[test]
 fn the_default_configuration_checks_and_help_is_help() {
     let (scratch, setup) = setup("defaults");
-    let plain = || std::process::Command::new(&setup.program);
+    let plain = || Command::new(&setup.program);
     let (code, text, _) = setup.run(plain().arg("default-config"));
     assert_eq!(code, Some(0));
     let file = scratch.path().join("default.toml");
@@ -133,4 +137,32 @@ fn the_service_manager_is_told() {
     (0..3).for_each(|_| heard("WATCHDOG=1"));
     daemon.signal(Signal::TERM);
     heard("STOPPING=1");
+}
+
+#[test]
+fn a_socket_of_the_service_managers_is_served_and_left_to_it() {
+    let (scratch, setup) = setup("activated");
+    let path = scratch.path().join("activated.sock");
+    let listener = UnixListener::bind(&path).unwrap();
+    // The shell moves the socket to where systemd would put it, and is replaced by the daemon.
+    let script = "LISTEN_FDS=1 LISTEN_PID=$$ exec \"$@\" 3<&0 </dev/null";
+    let plain = setup.command();
+    let start = || {
+        let mut command = Command::new("/bin/sh");
+        command.args(["-c", script, "sh"]).arg(plain.get_program()).args(plain.get_args());
+        command.stdin(OwnedFd::from(listener.try_clone().unwrap())).stdout(Stdio::null()).stderr(Stdio::null());
+        command.spawn().unwrap()
+    };
+    for _ in 0..2 {
+        let mut child = start();
+        // Who connects before the daemon serves waits for it.
+        let mut stream = UnixStream::connect(&path).unwrap();
+        stream.write_all(b"GET /v1/status HTTP/1.0\r\n\r\n").unwrap();
+        let mut received = Vec::new();
+        stream.read_to_end(&mut received).unwrap();
+        kill_process(Pid::from_child(&child), Signal::TERM).unwrap();
+        assert!(child.wait().unwrap().success());
+        assert_eq!(answer(&received).unwrap().status, 200);
+    }
+    assert!(path.exists() && !setup.socket().exists());
 }
