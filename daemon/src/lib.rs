@@ -23,5 +23,3 @@ pub mod control;
 pub mod nfs;
 
 pub mod daemon;
-
-pub mod program;

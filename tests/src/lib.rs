@@ -1,6 +1,6 @@
 //! Helpers shared by the tests.
 
-pub mod daemon;
+pub mod history;
 pub mod host_tree;
 pub mod model;
 pub mod nfs_client;

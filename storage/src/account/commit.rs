@@ -15,7 +15,7 @@ use crate::account::ledger::{Gathered, Ledger, dirty_pages};
 use crate::account::link::Link;
 use crate::account::log::{Chunk, Delta, Entry, encode_chunks, encode_head};
 use crate::account::pages::Pages;
-use crate::account::radix::{Branches, Key, Node, Root};
+use crate::account::radix::{Branches, Held, Key, Node, Root};
 use crate::account::slots::{Folded, Slot, SlotPage, page_of, slot_of};
 use crate::account::state::AccountState;
 use crate::account::usage::PAGE_LEN;
@@ -186,8 +186,10 @@ impl Commit<'_> {
 
     fn write_usage(&mut self) -> Result<Root> {
         let store = self.pages;
+        // Read first: while nobody else may append to the stream, nobody may read its end either.
+        let held = Held::of(store, self.books.usage_root)?;
         let mut exclusive = store.segments.exclusive(Stream::Node, true)?;
-        let mut branches = Branches::new(store, self.books.usage_root);
+        let mut branches = Branches::new(&held, self.books.usage_root);
         let mut places: BTreeMap<Key, Place> = BTreeMap::new();
         let mut order = Vec::new();
         let (mut visited, mut placed) = (BTreeSet::new(), BTreeSet::new());

@@ -142,6 +142,6 @@ pub struct State {
     pub referenced: u64,
     /// Files, directories and all other inodes.
     pub inodes: u64,
-    /// The inode number that the next file gets.
+    /// No inode was ever given this number, or a larger one.
     pub next_inode: u64,
 }

@@ -55,7 +55,8 @@ impl Core {
                     self.commit_if_none_since(seen, now)?;
                 }
                 Err(error) => return Err(error),
-                Ok((done, ticket)) => {
+                Ok(None) => self.commit_if_none_since(seen, now)?,
+                Ok(Some((done, ticket))) => {
                     if let (Some(ticket), Promise::Durable) = (ticket, promise) {
                         self.log.wait(ticket).inspect_err(|_| self.poison())?;
                     }
@@ -70,12 +71,13 @@ impl Core {
         self.log.half_full()
     }
 
+    /// `None` if a commit has to come first.
     fn try_change<'r, T>(
         &self,
         head: &Arc<Head>,
         promise: Promise,
         plan: &impl Fn(&fs::Reader<'_>, InodeNumber) -> Result<Plan<'r, T>>,
-    ) -> Result<(Done<T>, Option<Ticket>)> {
+    ) -> Result<Option<(Done<T>, Option<Ticket>)>> {
         let _gate = self.gate.read();
         self.check()?;
         let mut operations = head.operate()?;
@@ -83,11 +85,15 @@ impl Core {
         let planned = plan(&fs::Reader::new(&present.layers, &self.names), InodeNumber(operations.next_inode))?;
         let record = match planned {
             // What the answer rests on may be logged and not yet durable.
-            Plan::Nothing(answer) => return Ok((Done::Nothing(answer), operations.last_logged)),
+            Plan::Nothing(answer) => return Ok(Some((Done::Nothing(answer), operations.last_logged))),
+            Plan::Record(Record::Create { .. }) if !operations.has_number() => {
+                self.note_dirty(head, 0, 0);
+                return Ok(None);
+            }
             Plan::Record(record) => record,
         };
         let (outcome, ticket) = self.apply(head, &mut operations, &present, &record, promise)?;
-        Ok((Done::Applied(outcome), ticket))
+        Ok(Some((Done::Applied(outcome), ticket)))
     }
 
     /// Logs and applies a record. The gate is held shared.

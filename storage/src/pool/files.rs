@@ -12,7 +12,6 @@ use crate::fs::{
 use crate::pool::change::{Done, Promise};
 use crate::pool::core::Core;
 use crate::pool::head::Head;
-use crate::pool::sync::INLINE_LEN_MAX;
 
 /// A handle on a head or snapshot. Handles on the same one share all state.
 pub struct Files {
@@ -107,7 +106,7 @@ impl FileSystem for Files {
     ) -> Result<Changed> {
         self.core.make_room(data.len() as u64, context.now)?;
         let stable = stability != Stability::Unstable;
-        let inline = stable && data.len() as u64 <= INLINE_LEN_MAX;
+        let inline = stable && data.len() as u64 <= self.core.inline_len_max();
         let promise = if inline { Promise::Durable } else { Promise::Nothing };
         let plan = |reader: &Reader<'_>, _| reader.plan_write(context, inode, offset, data);
         let done = self.core.change(&self.head, promise, context.now, plan)?;
@@ -119,6 +118,7 @@ impl FileSystem for Files {
     }
 
     fn sync(&self, inode: InodeNumber) -> Result<()> {
+        self.attributes(inode)?;
         // A commit that this makes keeps the last one's time.
         self.core.sync(&self.head, inode, Timestamp::default())
     }

@@ -1,7 +1,8 @@
 //! What the pool keeps in memory of a head or snapshot that is in use.
 //!
 //! Invariants: changes happen one at a time, under `operations`, and only while the gate is held
-//! shared; roots and figures of a commit are installed together.
+//! shared; roots and figures of a commit are installed together. An inode gets no number that a commit has not
+//! reserved: after a crash a head goes on behind all that were reserved, so none is given twice, lost or not.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -16,6 +17,9 @@ use crate::format::{DatasetId, InodeNumber};
 use crate::intent::Ticket;
 use crate::store::Store;
 use crate::tree::Root;
+
+/// Inode numbers that a commit reserves.
+const NUMBERS_RESERVED: u64 = 1 << 16;
 
 /// One head or snapshot.
 pub struct Head {
@@ -39,6 +43,10 @@ pub struct Head {
 pub struct Operations {
     /// The number that the next new inode takes.
     pub next_inode: u64,
+    /// Numbers from here on are not reserved.
+    reserved_inode: u64,
+    /// Whether the next commit is to reserve more.
+    wants_numbers: bool,
     /// Inodes in use.
     pub inodes: u64,
     /// The last record that was logged.
@@ -151,12 +159,12 @@ impl Head {
 
     /// Moves what is beyond the root aside for a commit. The gate is held exclusively. `None` if there is nothing.
     pub fn freeze(self: &Arc<Self>) -> Option<Frozen> {
-        let operations = self.operations.lock();
+        let mut operations = self.operations.lock();
         let mut present = self.present.write();
-        if !present.layers.freeze() {
+        if !present.layers.freeze() && !operations.wants_numbers {
             return None;
         }
-        let overlay = Arc::clone(present.layers.frozen()?);
+        let overlay = present.layers.frozen().cloned().unwrap_or_default();
         let (dirty_len, change) = {
             let overlay = overlay.read();
             (overlay.bytes(), overlay.allocated_change())
@@ -166,13 +174,15 @@ impl Head {
             root: below,
             referenced: present.committed_bytes.saturating_add_signed(change),
             inodes: operations.inodes,
-            next_inode: operations.next_inode,
+            next_inode: operations.reserve(),
         };
         Some(Frozen { head: Arc::clone(self), overlay, below, dirty_len, state })
     }
 
     /// Takes a commit's result, which is durable.
     pub fn install(&self, state: &State) {
+        let mut operations = self.operations.lock();
+        operations.reserved_inode = operations.reserved_inode.max(state.next_inode);
         let mut present = self.present.write();
         present.layers.install(state.root);
         (present.committed_bytes, present.committed_inodes) = (state.referenced, state.inodes);
@@ -222,7 +232,23 @@ impl Head {
 
 impl Operations {
     fn of(state: &State) -> Self {
-        Self { next_inode: state.next_inode, inodes: state.inodes, last_logged: None }
+        let State { inodes, next_inode, .. } = *state;
+        Self { next_inode, reserved_inode: next_inode, wants_numbers: false, inodes, last_logged: None }
+    }
+
+    /// Whether the next new inode has a number. If not, the next commit reserves some.
+    pub fn has_number(&mut self) -> bool {
+        self.wants_numbers = self.next_inode >= self.reserved_inode;
+        !self.wants_numbers
+    }
+
+    /// The number up to which the commit that is being cut reserves.
+    fn reserve(&mut self) -> u64 {
+        self.wants_numbers = false;
+        match self.next_inode + NUMBERS_RESERVED / 2 > self.reserved_inode {
+            true => self.next_inode + NUMBERS_RESERVED,
+            false => self.reserved_inode,
+        }
     }
 }
 

@@ -33,7 +33,7 @@ pub struct NewPool {
     pub secret: [u8; 32],
     /// Bytes in a segment file; a multiple of 1 MiB, at most 64 MiB.
     pub segment_size: u32,
-    /// Bytes in the intent log; a multiple of 1 MiB.
+    /// Bytes in the intent log: at least 256 KiB, in pages of 4 KiB.
     pub intent_size: u64,
 }
 

@@ -31,6 +31,9 @@ use crate::tree::{Root, apply};
 const RESERVE_COUNT_MIN: u64 = 4;
 /// Segments kept back, at most.
 const RESERVE_COUNT_MAX: u64 = 16;
+/// Bytes in the smallest intent log: the longest record that is not a write, an extended attribute's, takes less than
+/// half of it, which is the most that a record may take.
+const INTENT_LEN_MIN: u64 = 256 << 10;
 /// The number of a pool's first commit.
 const FIRST: Birth = Birth(1);
 
@@ -48,6 +51,11 @@ pub fn exists(media: &dyn Media) -> Result<bool> {
 pub fn create(media: &Arc<dyn Media>, new: &NewPool) -> Result<()> {
     if exists(&**media)? {
         return Err(Error::new(ErrorKind::Exists, "there is a pool already: open it, or choose an empty directory"));
+    }
+    if new.intent_size < INTENT_LEN_MIN {
+        let message =
+            format!("an intent log of {} bytes is too small: it has at least {INTENT_LEN_MIN}", new.intent_size);
+        return Err(Error::new(ErrorKind::Invalid, message));
     }
     let create = || {
         clear_unfinished(&**media)?;
@@ -126,7 +134,6 @@ pub fn open(
         gate: RwLock::new(()),
         jobs: Mutex::new(Vec::new()),
         last_cut: AtomicU64::new(birth.0),
-        settled: AtomicU64::new(0),
         committed: Mutex::new(committed),
         epoch: Epoch::new(birth),
         moved: AtomicBool::new(false),

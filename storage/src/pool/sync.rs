@@ -18,7 +18,9 @@ use crate::pool::head::Head;
 use crate::pool::record;
 
 /// More bytes than this make a commit instead.
-pub const INLINE_LEN_MAX: u64 = 256 << 10;
+const INLINE_LEN_MAX: u64 = 256 << 10;
+/// Bytes that a log record of a write may have beside those written.
+const RECORD_FRONT_LEN_MAX: u64 = 256;
 
 /// What a file needs to become durable.
 enum Need {
@@ -29,6 +31,11 @@ enum Need {
 }
 
 impl Core {
+    /// Most bytes of files that the log takes from one call; a small log takes less.
+    pub fn inline_len_max(&self) -> u64 {
+        INLINE_LEN_MAX.min(self.log.record_len_max() as u64 - RECORD_FRONT_LEN_MAX)
+    }
+
     /// Returns when all that was written to the file so far, and its attributes, are durable.
     pub fn sync(&self, head: &Arc<Head>, inode: InodeNumber, now: Timestamp) -> Result<()> {
         if !head.waits_for_sync() || matches!(head.holder, Holder::Snapshot(_)) {
@@ -53,7 +60,7 @@ impl Core {
         let (_pin, present) = self.view(head)?;
         let ranges = present.layers.unlogged(inode);
         let total: u64 = ranges.iter().map(|range| range.end - range.start).sum();
-        if total > INLINE_LEN_MAX {
+        if total > self.inline_len_max() {
             return Ok(Need::Commit(seen));
         }
         let reader = fs::Reader::new(&present.layers, &self.names);

@@ -4,7 +4,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use cow_storage::format::InodeNumber;
-use cow_storage::fs::Attributes;
+use cow_storage::fs::{Attributes, Context};
 
 use crate::model::Model;
 use crate::model::bytes::Pages;
@@ -14,7 +14,19 @@ use crate::model::state::{Body, Inode};
 #[derive(Clone)]
 pub struct Saved(Arc<Inode>);
 
+impl Saved {
+    /// Which inode it is.
+    pub fn inode(&self) -> InodeNumber {
+        self.0.attributes.inode
+    }
+}
+
 impl Model {
+    /// A deep copy in every respect.
+    pub fn copy(&self) -> Self {
+        Self::of(self.state().clone())
+    }
+
     /// Sets how many bytes may be allocated.
     pub fn set_quota(&self, quota: Option<u64>) {
         self.state().quota = quota;
@@ -73,6 +85,15 @@ impl Model {
         ranges.iter().for_each(|(range, bytes)| pages.write(page_len, range.start, bytes));
         let found = state.inode_mut(attributes.inode);
         (found.attributes, found.body) = (attributes.clone(), Body::File(pages));
+    }
+
+    /// Notes a change of a file's content, if it is there.
+    pub fn touch_content(&self, context: &Context, inode: InodeNumber) {
+        let mut state = self.state();
+        if state.inodes.contains_key(&inode) {
+            state.inode_mut(inode).drop_privileges(&context.caller);
+            state.inode_mut(inode).touch_content(context.now);
+        }
     }
 
     /// Sets an inode's change counter, if it is there.

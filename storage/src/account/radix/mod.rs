@@ -79,6 +79,33 @@ fn walk(key: Key, link: &Link, nodes: &dyn Nodes, found: &mut dyn FnMut(Key, &Li
     node.children.iter().try_for_each(|(child, link)| walk((key.0 - 1, number(*child)), link, nodes, found))
 }
 
+/// All nodes of a tree, in memory: for who must not read while it replaces pages.
+#[derive(Default)]
+pub struct Held(BTreeMap<Key, Arc<Node>>);
+
+impl Held {
+    /// Reads them.
+    pub fn of(nodes: &dyn Nodes, root: Root) -> Result<Self> {
+        let mut held = Self::default();
+        let mut waiting: Vec<(Key, Link)> = root.link.map(|link| ((root.height, 0), link)).into_iter().collect();
+        while let Some((key, link)) = waiting.pop() {
+            let node = nodes.node(&link, key.0, key.1)?;
+            if key.0 > 1 {
+                let below = node.children.iter();
+                waiting.extend(below.map(|(child, link)| ((key.0 - 1, key.1 << BITS | u64::from(*child)), *link)));
+            }
+            held.0.insert(key, node);
+        }
+        Ok(held)
+    }
+}
+
+impl Nodes for Held {
+    fn node(&self, _link: &Link, level: u8, index: u64) -> Result<Arc<Node>> {
+        Ok(Arc::clone(&self.0[&(level, index)]))
+    }
+}
+
 /// The nodes that replacing some pages makes anew.
 pub struct Branches<'a> {
     nodes: &'a dyn Nodes,

@@ -104,20 +104,20 @@ pub(super) fn time_of(time: SetTime, now: Timestamp) -> Timestamp {
     }
 }
 
-/// The mode after a change, if it differs for a reason: it is set, the owners are, or the content is cut.
+/// The mode after a change, if there is a reason for another: it is set, the owners are, or the content is cut. It is
+/// told even where it is the present one, which a crash may take back.
 fn mode_after(caller: &Caller, inode: &Inode, change: &AttributeChange) -> Option<u32> {
     let chown = change.uid.is_some() || change.gid.is_some();
     let superuser = *caller == Caller::Superuser;
     // A symbolic link's mode means nothing and stays what it is.
     let wanted = change.mode.filter(|_| inode.kind != FileKind::Symlink).map(|mode| mode & 0o7777);
-    let mode = match wanted {
-        Some(mode) if superuser => mode,
-        Some(mode) if chown && !inode.is_directory() => mode & !(SETUID | SETGID),
-        Some(mode) if !caller.is_member(change.gid.unwrap_or(inode.gid)) => mode & !SETGID,
-        Some(mode) => mode,
+    match wanted {
+        Some(mode) if superuser => Some(mode),
+        Some(mode) if chown && !inode.is_directory() => Some(mode & !(SETUID | SETGID)),
+        Some(mode) if !caller.is_member(change.gid.unwrap_or(inode.gid)) => Some(mode & !SETGID),
+        Some(mode) => Some(mode),
         // As on Linux, a change of owner takes these bits whoever makes it, and a truncation by others.
-        None if chown || (change.size.is_some() && !superuser) => inode.mode_without_setid(),
-        None => inode.mode,
-    };
-    (wanted.is_some() || mode != inode.mode).then_some(mode)
+        None if chown || (change.size.is_some() && !superuser) => Some(inode.mode_without_setid()),
+        None => None,
+    }
 }

@@ -23,7 +23,7 @@ impl Reader<'_> {
             _ => return Err(ErrorKind::TooLarge.into()),
         }
         let (modified, changed) = (context.now, context.now);
-        let clear_setid = clears_setid(context, &file);
+        let clear_setid = clears_setid(context);
         Ok(Plan::Record(Record::Write { inode, offset, bytes, modified, changed, clear_setid }))
     }
 
@@ -50,7 +50,7 @@ impl Reader<'_> {
         }
         // Beyond its size a file has nothing: to punch there too gives back the last block.
         let end = if end >= file.size { DATA_END } else { end };
-        let clear_setid = clears_setid(context, &file);
+        let clear_setid = clears_setid(context);
         Ok(Plan::Record(Record::Punch { inode, first: offset, end, clear_setid, now: context.now }))
     }
 
@@ -66,7 +66,8 @@ impl Reader<'_> {
     }
 }
 
-/// Whether a change of content takes the bits that set user and group: unless the superuser makes it.
-fn clears_setid(context: &Context, file: &Inode) -> bool {
-    context.caller != Caller::Superuser && file.mode != file.mode_without_setid()
+/// Whether a change of content takes the bits that set user and group, if there are any: unless the superuser makes it.
+/// That there are none now does not count. A write that took them may be lost in a crash, and this one then finds them.
+fn clears_setid(context: &Context) -> bool {
+    context.caller != Caller::Superuser
 }

@@ -1,0 +1,134 @@
+//! Ends of processes and of the power, disks that fail, and what is found afterwards.
+
+use std::sync::Arc;
+
+use cow_storage::error::{Error, ErrorKind};
+use cow_storage::media::Simulator;
+
+use crate::history::finds::{check_snapshots, check_sound};
+use crate::history::pools::open;
+use crate::history::run::History;
+use crate::history::steps::Deed;
+use crate::history::{Finds, InFlight, Journal};
+
+/// Steps that a disk which is to fail is given for that.
+const ARMED_STEPS: u64 = 30;
+
+impl History {
+    /// The disk will fail at one of its next operations.
+    pub fn arm(&mut self) {
+        let operations = self.draw.below(60);
+        self.armed = Some(self.step + ARMED_STEPS);
+        match self.draw.below(4) {
+            0 => self.disk.fail_write(operations),
+            1 => self.disk.fail_flush(operations / 4),
+            _ => self.disk.set_fuse(Some(operations)),
+        }
+        self.tell(format!("the disk will fail after {operations} operations"));
+    }
+
+    /// Whether this is what a failing disk makes of a call.
+    pub fn is_failure(&self, error: &Error) -> bool {
+        self.armed.is_some() && matches!(error.kind(), ErrorKind::Poisoned | ErrorKind::Io)
+    }
+
+    /// The step failed: either it happened, or it did not.
+    pub fn fail(&mut self, kind: ErrorKind, deed: Deed) {
+        if kind == ErrorKind::Poisoned {
+            let later = self.pool.commit(self.now).map_err(|error| error.kind());
+            assert_eq!(later, Err(ErrorKind::Poisoned), "a poisoned pool goes on");
+        }
+        let power = self.draw.one_in(2);
+        self.tell(format!("it failed as {kind:?}; then the {} ends", if power { "power" } else { "process" }));
+        self.reopen(power, Some(deed));
+    }
+
+    pub fn lose_power(&mut self) {
+        self.tell("the power ends".to_owned());
+        self.reopen(true, None);
+    }
+
+    pub fn kill(&mut self) {
+        self.tell("the process ends".to_owned());
+        self.reopen(false, None);
+    }
+
+    pub fn reopen_cleanly(&mut self) {
+        self.tell("close".to_owned());
+        if let Err(error) = self.pool.close(self.now) {
+            panic!("close: {error:?}");
+        }
+        self.journal = Journal::new(self.world.clone());
+        self.replace_disk(false);
+        self.open_again();
+        self.take_stock(None, true);
+    }
+
+    fn reopen(&mut self, power: bool, deed: Option<Deed>) {
+        self.replace_disk(power);
+        // What a fuse does here, the disk does while the pool recovers.
+        let mut fuses = self.draw.below(3);
+        loop {
+            if fuses > 0 && self.draw.one_in(2) {
+                self.disk.set_fuse(Some(self.draw.below(40)));
+            }
+            self.boot += 1;
+            match open(&self.disk, &self.budgets, self.boot, self.now) {
+                Ok(pool) => break self.pool = pool,
+                Err(error) if fuses > 0 && matches!(error.kind(), ErrorKind::Io | ErrorKind::Poisoned) => {
+                    self.tell(format!("recovery fails: {error:?}"));
+                }
+                Err(error) => panic!("open: {error:?}"),
+            }
+            fuses -= 1;
+            let power = self.draw.one_in(2);
+            self.replace_disk(power);
+        }
+        self.disk.set_fuse(None);
+        self.take_stock(deed, false);
+    }
+
+    fn open_again(&mut self) {
+        self.boot += 1;
+        let opened = open(&self.disk, &self.budgets, self.boot, self.now);
+        self.pool = opened.unwrap_or_else(|error| panic!("open: {error:?}"));
+    }
+
+    /// The disk as another process finds it, after the end of this one or of the power.
+    fn replace_disk(&mut self, power: bool) {
+        self.handles.clear();
+        self.armed = None;
+        let draw = &mut self.draw;
+        let disk: Simulator = match power {
+            true => self.disk.crash(&mut |limit| if limit == 0 { 0 } else { draw.below(limit) }),
+            false => self.disk.duplicate(),
+        };
+        self.disk = Arc::new(disk);
+    }
+
+    /// Compares what the pool has with what it promised, and goes on from there.
+    fn take_stock(&mut self, deed: Option<Deed>, exact: bool) {
+        let finds = Finds::of(&self.pool).unwrap_or_else(|error| panic!("read the pool: {error:?}"));
+        let in_flight: Option<InFlight> = deed.map(|deed| deed.done(&self.world, &self.journal, &finds));
+        match self.journal.recover(&self.world, in_flight.as_ref(), &finds, exact) {
+            Ok(world) => self.world = world,
+            Err(differences) => panic!(
+                "the pool is in no state that it promised; of {} possible ones:\n{}",
+                differences.len(),
+                differences.join("\n")
+            ),
+        }
+        self.world.bind();
+        finds.teach(&mut self.world);
+        self.journal = Journal::new(self.world.clone());
+        self.commits = self.pool.counters().commits;
+        self.unreaped.extend(self.world.live_datasets().map(|(id, _)| id));
+        self.check();
+    }
+
+    /// Compares the snapshots, and lets the pool check itself.
+    pub fn check(&mut self) {
+        let checked = check_snapshots(&self.pool, &self.world).and_then(|()| check_sound(&self.pool));
+        checked.unwrap_or_else(|problem| panic!("{problem}"));
+    }
+}

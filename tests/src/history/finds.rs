@@ -1,0 +1,95 @@
+//! What a pool is found to hold.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use cow_storage::error::{Error, ErrorKind};
+use cow_storage::format::DatasetId;
+use cow_storage::fs::FileSystem;
+use cow_storage::pool::{Listing, Pool};
+
+use crate::history::{Tree, World};
+
+/// All names and all heads.
+pub(super) struct Finds {
+    pub listing: Listing,
+    destroyed: Listing,
+    pub trees: BTreeMap<DatasetId, Tree>,
+}
+
+impl Finds {
+    pub fn of(pool: &Pool) -> Result<Self, Error> {
+        let listing = pool.list()?;
+        let mut trees = BTreeMap::new();
+        for dataset in &listing.datasets {
+            let read = || Tree::of(&*pool.file_system(&dataset.name)?);
+            let tree = read().map_err(|error: Error| error.during(format!("read {}", dataset.name)))?;
+            trees.insert(dataset.id, tree);
+        }
+        Ok(Self { destroyed: pool.destroyed()?, listing, trees })
+    }
+
+    /// What differs from what the world has, in words. Change counters count only if `exact`.
+    pub fn difference(&self, world: &World, exact: bool) -> Option<String> {
+        let (listing, destroyed) = (world.listing(&self.listing), world.destroyed(&self.destroyed));
+        if self.listing != listing {
+            return Some(format!("listed are {}\nexpected {}", brief(&self.listing), brief(&listing)));
+        }
+        if self.destroyed != destroyed {
+            return Some(format!("destroyed are {}\nexpected {}", brief(&self.destroyed), brief(&destroyed)));
+        }
+        world.live_datasets().find_map(|(id, dataset)| {
+            let expected = Tree::of(&*dataset.files).expect("a model can be read");
+            let found = &self.trees[&id];
+            let difference = match exact {
+                true => found.difference(&expected),
+                false => found.clone().without_changes().difference(&expected.without_changes()),
+            };
+            difference.map(|difference| format!("in {} {difference}", dataset.name))
+        })
+    }
+
+    /// Takes into the world what it could not know.
+    pub fn teach(&self, world: &mut World) {
+        for (id, dataset) in world.live_datasets() {
+            for (inode, object) in &self.trees[&id].objects {
+                dataset.files.set_change(*inode, object.attributes.change);
+            }
+        }
+        for info in self.listing.snapshots.iter().chain(&self.destroyed.snapshots) {
+            let snapshot = world.snapshots.get_mut(&info.id);
+            snapshot.expect("its listing was the world's").told.get_or_insert_with(|| info.clone());
+        }
+    }
+}
+
+/// Compares every live snapshot with its model; names the first that differs.
+pub(super) fn check_snapshots(pool: &Pool, world: &World) -> Result<(), String> {
+    for (id, snapshot) in world.live_snapshots() {
+        let name = world.full_name(id);
+        let read = || -> Result<Tree, Error> {
+            let files: Arc<dyn FileSystem> = pool.file_system(&name)?;
+            Tree::of(&*files)
+        };
+        let found = read().map_err(|error| format!("{name}: {error:?}"))?;
+        let expected = Tree::of(&*snapshot.files).map_err(|error| format!("the model of {name}: {error:?}"))?;
+        if let Some(difference) = found.difference(&expected) {
+            return Err(format!("in {name} {difference}"));
+        }
+    }
+    Ok(())
+}
+
+/// Lets the pool read and check everything, if it can do that.
+pub(super) fn check_sound(pool: &Pool) -> Result<(), String> {
+    match pool.verify(None, &mut |_, _| true) {
+        Err(error) if error.kind() == ErrorKind::Unsupported => Ok(()),
+        Err(error) => Err(format!("verify: {error:?}")),
+        Ok(report) if report.damage.is_empty() => Ok(()),
+        Ok(report) => Err(format!("{:#?}", report.damage)),
+    }
+}
+
+fn brief(listing: &Listing) -> String {
+    format!("{:?} {:?}", listing.datasets, listing.snapshots)
+}

@@ -1,0 +1,184 @@
+//! What a pool has promised, and so which states a crash may leave.
+//!
+//! Invariant: what may be found is the state of a commit (a base) and the logged events since, up to some point at or
+//! after the last that was promised: never one without those before it. Unstable writes since the commit are not
+//! among the events; a sync is one that sets the file to what it was then.
+
+use std::collections::BTreeSet;
+
+use cow_storage::format::{DatasetId, InodeNumber};
+use cow_storage::fs::{Context, FileSystem};
+
+use crate::history::tree::{Body, Object, Piece};
+use crate::history::{Call, Finds, Tree, World};
+use crate::model::Saved;
+
+/// Something that a log keeps.
+#[derive(Clone)]
+pub(super) enum Effect {
+    /// A call that was made at a time when the next new inode got this number.
+    Call { call: Box<Call>, who: Context, next_inode: u64 },
+    /// A file was made durable as it was.
+    Synced(InodeNumber, Saved),
+}
+
+#[derive(Clone)]
+pub(super) struct Event {
+    pub dataset: DatasetId,
+    pub effect: Effect,
+}
+
+/// A step that ended in failure: it may have happened, and made a commit before or after.
+pub(super) struct InFlight {
+    pub after: World,
+    pub events: Vec<Event>,
+}
+
+/// A commit, and how many of the events came before it.
+struct Base {
+    world: World,
+    events: usize,
+}
+
+pub(super) struct Journal {
+    /// Commits that may be the last one.
+    bases: Vec<Base>,
+    events: Vec<Event>,
+    /// So many of the events are promised.
+    promised: usize,
+    /// Files that were written to without a promise since they were last synced, or since the last commit.
+    pub unsynced: BTreeSet<(DatasetId, InodeNumber)>,
+}
+
+impl Journal {
+    /// Begins with a state that is durable.
+    pub fn new(world: World) -> Self {
+        Self { bases: vec![Base { world, events: 0 }], events: Vec::new(), promised: 0, unsynced: BTreeSet::new() }
+    }
+
+    /// Notes what a step logged. If it returned only when all that its dataset logged was durable, that is promised, and
+    /// with it what others logged before.
+    pub fn log(&mut self, dataset: DatasetId, events: Vec<Event>, durable: bool) {
+        for event in &events {
+            if let Effect::Synced(inode, _) = &event.effect {
+                self.unsynced.remove(&(dataset, *inode));
+            }
+        }
+        self.events.extend(events);
+        let last = self.events.iter().rposition(|event| event.dataset == dataset);
+        if let (Some(last), true) = (last, durable) {
+            self.promised = self.promised.max(last + 1);
+        }
+    }
+
+    /// Notes that during the last step, which logged `count` events, a commit was cut: before or after it.
+    pub fn committed(&mut self, before: World, after: World, count: usize) {
+        self.unsynced.clear();
+        let kept = self.events.len() - count;
+        self.events.drain(..kept);
+        self.promised = self.promised.saturating_sub(kept);
+        self.bases = vec![Base { world: before, events: 0 }, Base { world: after, events: count }];
+    }
+
+    /// The world that is what was found, or for every state that would be allowed why it is not that.
+    pub fn recover(
+        &self,
+        before: &World,
+        in_flight: Option<&InFlight>,
+        finds: &Finds,
+        exact: bool,
+    ) -> Result<World, Vec<String>> {
+        let mut bases: Vec<(&World, usize)> = self.bases.iter().map(|base| (&base.world, base.events)).collect();
+        let mut events: Vec<&Event> = self.events.iter().collect();
+        if let Some(InFlight { after, events: more }) = in_flight {
+            events.extend(more);
+            bases.extend([(before, self.events.len()), (after, events.len())]);
+        }
+        let mut differences = Vec::new();
+        for (base, from) in bases {
+            let world = base.unbound();
+            for at in from..=events.len() {
+                if at >= self.promised {
+                    match finds.difference(&world, exact) {
+                        None => return Ok(world),
+                        Some(difference) => differences.push(format!("{at} of {from}..{}: {difference}", events.len())),
+                    }
+                }
+                let Some(event) = events.get(at) else { break };
+                if at >= self.events.len() && event.is_half_done(&world, finds, exact) {
+                    return Ok(world);
+                }
+                event.repeat(&world);
+            }
+        }
+        Err(differences)
+    }
+}
+
+impl Event {
+    /// Does it again. What it was done to may be gone: it had no name, and was only retained.
+    fn repeat(&self, world: &World) {
+        let Some(dataset) = world.datasets.get(&self.dataset) else { return };
+        match &self.effect {
+            Effect::Synced(_, saved) => dataset.files.restore(saved),
+            Effect::Call { call, who, next_inode } => {
+                dataset.files.set_next_inode(*next_inode);
+                // Where a write was lost that made the file longer, nothing is there to be punched.
+                if let Call::Punch(inode, offset, _) = &**call
+                    && dataset.files.attributes(*inode).is_ok_and(|found| found.size <= *offset)
+                {
+                    return dataset.files.touch_content(who, *inode);
+                }
+                let _ = call.unguarded().make(&*dataset.files, who);
+            }
+        }
+    }
+
+    /// Whether a sync that failed wrote a part of its file, and that is what was found: each byte is old or new.
+    /// If so, the world has it.
+    fn is_half_done(&self, world: &World, finds: &Finds, exact: bool) -> bool {
+        let Effect::Synced(inode, saved) = &self.effect else { return false };
+        let (Some(dataset), Some(found)) = (world.datasets.get(&self.dataset), finds.trees.get(&self.dataset)) else {
+            return false;
+        };
+        let files = &dataset.files;
+        let (Some(before), Some(found)) = (files.save(*inode), found.objects.get(inode)) else { return false };
+        let read = || Tree::of(&**files).ok().and_then(|mut tree| tree.objects.remove(inode));
+        let old = read();
+        files.restore(saved);
+        let (Some(old), Some(new), Body::File(pieces)) = (old, read(), &found.body) else { return false };
+        if found.is_between(&old, &new) {
+            files.set_file(&found.attributes, pieces);
+            if finds.difference(world, exact).is_none() {
+                return true;
+            }
+        }
+        files.restore(&before);
+        false
+    }
+}
+
+impl Object {
+    /// Whether a file has of each byte the old or the new value, and so its size and times.
+    fn is_between(&self, old: &Self, new: &Self) -> bool {
+        let (Body::File(found), Body::File(before), Body::File(after)) = (&self.body, &old.body, &new.body) else {
+            return false;
+        };
+        let sizes = [old.attributes.size, new.attributes.size];
+        let size_fits = (sizes[0].min(sizes[1])..=sizes[0].max(sizes[1])).contains(&self.attributes.size);
+        let modified = self.attributes.modified;
+        let time_fits = modified == old.attributes.modified || modified == new.attributes.modified;
+        let byte_fits = |at: u64| {
+            let byte = byte_at(found, at);
+            byte == byte_at(before, at) || byte == byte_at(after, at)
+        };
+        let all = [found, before, after].into_iter().flatten();
+        size_fits && time_fits && all.flat_map(|(range, _)| range.clone()).all(byte_fits)
+    }
+}
+
+fn byte_at(pieces: &[Piece], at: u64) -> u8 {
+    let next = pieces.partition_point(|(range, _)| range.end <= at);
+    let found = pieces.get(next).filter(|(range, _)| range.contains(&at));
+    found.map_or(0, |(range, bytes)| bytes[(at - range.start) as usize])
+}

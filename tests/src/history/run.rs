@@ -1,0 +1,142 @@
+//! A history from its beginning to its end, and what is told when it fails.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
+
+use cow_storage::error::Error;
+use cow_storage::format::{DatasetId, InodeNumber, Timestamp};
+use cow_storage::fs::FileSystem;
+use cow_storage::media::{Media, Simulator};
+use cow_storage::pool::{Budgets, Pool};
+
+use crate::history::pools::{draw_budgets, draw_pool, open};
+use crate::history::{Draw, Journal, World};
+
+/// Steps that are told when a history fails.
+const TOLD_MAX: usize = 40;
+
+/// Stored bytes that an empty pool may have.
+const EMPTY_LIVE_MAX: u64 = 256 << 10;
+
+pub(super) struct History {
+    pub seed: u64,
+    pub step: u64,
+    pub draw: Draw,
+    pub now: Timestamp,
+    pub disk: Arc<Simulator>,
+    pub budgets: Budgets,
+    pub pool: Pool,
+    pub world: World,
+    pub journal: Journal,
+    /// Handles in use, as a server has them.
+    pub handles: BTreeMap<DatasetId, Arc<dyn FileSystem>>,
+    /// Inodes that lost their last name while somebody had them open, or while they were large.
+    pub orphans: BTreeSet<InodeNumber>,
+    /// Heads that may have orphans which count for their quotas.
+    pub unreaped: BTreeSet<DatasetId>,
+    /// The largest inode number that each dataset was heard to give.
+    pub given: BTreeMap<DatasetId, u64>,
+    /// Commits that were counted.
+    pub commits: u64,
+    pub boot: u64,
+    /// The disk is to fail soon: until which step.
+    pub armed: Option<u64>,
+    trace: VecDeque<String>,
+}
+
+/// Runs the history of a seed.
+pub fn run(seed: u64, steps: u64) {
+    let mut history = History::new(seed);
+    for _ in 0..steps {
+        history.step += 1;
+        history.take_step();
+    }
+    history.end();
+}
+
+impl History {
+    fn new(seed: u64) -> Self {
+        let mut draw = Draw::new(seed);
+        let (disk, now) = (Arc::new(Simulator::new()), Timestamp { seconds: 1000, nanoseconds: 0 });
+        let media: Arc<dyn Media> = disk.clone();
+        let budgets = draw_budgets(&mut draw);
+        let new = draw_pool(&mut draw);
+        let trace = VecDeque::from([format!("a log of {} bytes, {budgets:?}", new.intent_size)]);
+        Pool::create(&media, &new).expect("a pool can be made on an empty disk");
+        let pool = open(&disk, &budgets, 1, now).expect("a new pool can be opened");
+        Self {
+            seed,
+            step: 0,
+            draw,
+            now,
+            disk,
+            budgets,
+            commits: pool.counters().commits,
+            pool,
+            world: World::default(),
+            journal: Journal::new(World::default()),
+            handles: BTreeMap::new(),
+            orphans: BTreeSet::new(),
+            unreaped: BTreeSet::new(),
+            given: BTreeMap::new(),
+            boot: 1,
+            armed: None,
+            trace,
+        }
+    }
+
+    pub fn tell(&mut self, what: String) {
+        if self.trace.len() > TOLD_MAX {
+            self.trace.remove(1);
+        }
+        let unset =
+            ["mode", "uid", "gid", "size", "accessed", "modified", "created"].map(|name| format!("{name}: None"));
+        let what = unset.iter().fold(what, |what, unset| what.replace(&format!("{unset}, "), "").replace(unset, ""));
+        self.trace.push_back(format!("{} at {}: {what}", self.step, self.now.seconds));
+    }
+
+    /// Ends the history: nothing may be left of what is destroyed.
+    fn end(mut self) {
+        self.step += 1;
+        self.armed = None;
+        self.disk.set_fuse(None);
+        self.reopen_cleanly();
+        let emptied = self.empty();
+        let live = emptied.unwrap_or_else(|error| panic!("empty the pool: {error:?}"));
+        assert!(live <= EMPTY_LIVE_MAX, "{live} bytes live in an empty pool");
+        self.check();
+    }
+
+    fn empty(&mut self) -> Result<u64, Error> {
+        let snapshots: Vec<_> = self.world.live_snapshots().map(|(id, it)| (id, it.holds.clone())).collect();
+        for (id, holds) in snapshots {
+            let name = self.world.full_name(id);
+            holds.iter().try_for_each(|tag| self.pool.release_hold(&name, tag, self.now))?;
+        }
+        while let Some(dataset) = self.pool.list()?.datasets.first() {
+            self.pool.destroy(&dataset.name, true, self.now)?;
+        }
+        let later = Timestamp { seconds: self.now.seconds + 1, nanoseconds: 0 };
+        self.pool.purge(later, later)?;
+        for round in 0.. {
+            assert!(round < 10_000, "reclaiming does not end");
+            if self.pool.reclaim_step(500, later)?.idle {
+                break;
+            }
+        }
+        for _ in 0..3 {
+            self.pool.commit(later)?;
+        }
+        self.world = World { next_id: self.world.next_id, ..World::default() };
+        Ok(self.pool.space()?.live)
+    }
+}
+
+impl Drop for History {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("seed {}, step {}; the last steps:", self.seed, self.step);
+            self.trace.iter().for_each(|line| eprintln!("  {line}"));
+        }
+    }
+}

@@ -1,0 +1,301 @@
+//! The steps of a history, each compared with the model.
+
+use std::sync::Arc;
+
+use cow_storage::error::{Error, ErrorKind, Result};
+use cow_storage::format::{DatasetId, InodeNumber, Timestamp};
+use cow_storage::fs::{Caller, Context, FileSystem};
+use cow_storage::pool::Listing;
+
+use crate::history::run::History;
+use crate::history::tree::Body;
+use crate::history::{Answer, Call, Finds, InFlight, Journal, Made, Verb, VerbAnswer, World};
+use crate::model::Model;
+
+/// Files with more are erased in the background.
+const ERASED_AT_ONCE_MAX: u64 = 1 << 20;
+
+/// What a step was doing when it failed.
+pub(super) enum Deed {
+    /// Something that changes nothing that can be seen.
+    Background,
+    /// A verb, after which the world is this.
+    Verb(World),
+    Call(DatasetId, Call, Context),
+}
+
+impl Deed {
+    /// What it would have done to the world that it was done to. A pool that made a new inode tells its number.
+    pub fn done(self, before: &World, journal: &Journal, finds: &Finds) -> InFlight {
+        let (id, call, who) = match self {
+            Self::Background => return InFlight { after: before.clone(), events: Vec::new() },
+            Self::Verb(after) => return InFlight { after, events: Vec::new() },
+            Self::Call(id, call, who) => (id, call, who),
+        };
+        let model = before.datasets[&id].files.copy();
+        if let (Call::Create(place, ..), Some(tree)) = (&call, finds.trees.get(&id))
+            && let Some(Body::Directory(entries)) = tree.objects.get(&place.0).map(|directory| &directory.body)
+            && let Some((_, made, _)) = entries.iter().find(|(name, ..)| *name == place.1)
+        {
+            model.set_next_inode(made.0.max(model.next_inode()));
+        }
+        let (next_inode, mut after) = (model.next_inode(), before.clone());
+        let answer = call.make(&model, &who);
+        after.set_files(id, model);
+        let made = Made { id, call: &call, who: &who, next_inode, answer: &answer };
+        let (events, _) = made.logged(before, journal);
+        InFlight { after, events }
+    }
+}
+
+impl History {
+    pub fn take_step(&mut self) {
+        if !self.draw.one_in(4) {
+            self.now.seconds += self.draw.below(3) as i64;
+            self.now.nanoseconds = self.draw.below(1_000_000_000) as u32;
+        }
+        if self.armed.is_some_and(|until| self.step > until) {
+            return self.lose_power();
+        }
+        match self.draw.below(1000) {
+            0..=4 if self.armed.is_none() => self.lose_power(),
+            5..=9 if self.armed.is_none() => self.kill(),
+            10..=12 if self.armed.is_none() => self.reopen_cleanly(),
+            13..=22 if self.armed.is_none() => self.arm(),
+            23..=92 => self.verb_step(),
+            93..=112 => self.background("commit", |history| history.pool.commit(history.now).map(|()| true)),
+            113..=137 => {
+                let budget = 1 + self.draw.below(300);
+                self.background("reclaim", |history| Ok(history.pool.reclaim_step(budget, history.now)?.idle));
+            }
+            138..=157 => {
+                let budget = 1 + self.draw.below(2 << 20);
+                self.background("clean", |history| Ok(history.pool.clean_step(budget, history.now)?.idle));
+            }
+            158..=170 => self.snapshot_call(),
+            _ => self.head_call(),
+        }
+    }
+
+    /// A call of a snapshot's file system, which takes no changes.
+    fn snapshot_call(&mut self) {
+        let ids: Vec<_> = self.world.live_snapshots().map(|(id, _)| id).collect();
+        if ids.is_empty() {
+            return;
+        }
+        let id = *self.draw.pick(&ids);
+        let (name, model) = (self.world.full_name(id), Arc::clone(&self.world.snapshots[&id].files));
+        let (call, who) = (self.draw.call(&model), self.draw.context(self.now));
+        if matches!(call, Call::Retain(_) | Call::Release(_)) || self.is_unknowable(&call, &model) {
+            return;
+        }
+        self.tell(format!("{name} {call:?} {who:?}"));
+        let files = self.pool.file_system(&name).unwrap_or_else(|error| panic!("open {name}: {error:?}"));
+        let got = call.answer(&*files, &who);
+        compare(got, call.make(&*model, &who));
+    }
+
+    /// A call of a head's file system.
+    fn head_call(&mut self) {
+        let ids: Vec<_> = self.world.live_datasets().map(|(id, _)| id).collect();
+        if ids.is_empty() {
+            return self.verb_step();
+        }
+        let id = *self.draw.pick(&ids);
+        if self.world.datasets[&id].properties.quota.is_some() && self.unreaped.contains(&id) {
+            return self.reap();
+        }
+        let model = Arc::clone(&self.world.datasets[&id].files);
+        let (mut call, who) = (self.draw.call(&model), self.draw.context(self.now));
+        if self.is_unknowable(&call, &model) {
+            call = Call::Attributes(call.inodes()[0]);
+        }
+        self.tell(format!("{} {} {call:?}", self.world.datasets[&id].name, brief(&who)));
+        self.make(id, &call, &who);
+    }
+
+    fn make(&mut self, id: DatasetId, call: &Call, who: &Context) {
+        let before = self.world.clone();
+        let files = self.handle(id);
+        let got = call.answer(&*files, who);
+        if let Err(error) = &got
+            && self.is_failure(error)
+        {
+            return self.fail(error.kind(), Deed::Call(id, call.clone(), who.clone()));
+        }
+        let model = before.datasets[&id].files.copy();
+        if let (Ok(Answer::Created(created)), Call::Create(place, ..)) = (&got, call)
+            && before.datasets[&id].files.lookup(&superuser(), place.0, &place.1).is_err()
+        {
+            self.note_number(id, created.object.inode, &model);
+        }
+        let next_inode = model.next_inode();
+        let expected = call.make(&model, who);
+        self.world.set_files(id, model);
+        let made = Made { id, call, who, next_inode, answer: &expected };
+        let (events, durable) = made.logged(&before, &self.journal);
+        let unsynced = made.unsynced(&before);
+        self.note_orphans(id, call, &before.datasets[&id].files, expected.is_ok());
+        compare(got, expected.clone());
+        let count = events.len();
+        self.journal.log(id, events, durable);
+        if self.count_commits() {
+            self.journal.committed(before, self.world.clone(), count);
+        }
+        self.journal.unsynced.extend(unsynced);
+    }
+
+    /// New inodes get numbers that their dataset never gave.
+    fn note_number(&mut self, id: DatasetId, inode: InodeNumber, model: &Model) {
+        let given = self.given.entry(id).or_insert(1);
+        assert!(inode.0 > *given, "inode number {} was given before, up to {given}", inode.0);
+        assert!(inode.0 >= model.next_inode(), "inode number {} goes back behind {}", inode.0, model.next_inode());
+        *given = inode.0;
+        model.set_next_inode(inode.0);
+    }
+
+    /// The head's handle, often the one that is in use.
+    fn handle(&mut self, id: DatasetId) -> Arc<dyn FileSystem> {
+        if self.draw.one_in(20) {
+            self.handles.remove(&id);
+        }
+        let name = &self.world.datasets[&id].name;
+        let open = || self.pool.file_system(name).unwrap_or_else(|error| panic!("open {name}: {error:?}"));
+        Arc::clone(self.handles.entry(id).or_insert_with(open))
+    }
+
+    /// Whether the answer depends on how far the background has come with inodes that lost their last name.
+    fn is_unknowable(&self, call: &Call, model: &Model) -> bool {
+        let is_gone = |inode: &InodeNumber| self.orphans.contains(inode) && model.attributes(*inode).is_err();
+        let is_nameless = |inode| model.attributes(inode).is_ok_and(|found| found.links == 0);
+        match call {
+            Call::Attributes(_) | Call::Retain(_) | Call::Release(_) => false,
+            Call::Lookup(place) if place.1 == b".." && is_nameless(place.0) => true,
+            Call::Rename(_, to) if is_nameless(to.0) => true,
+            _ => call.inodes().iter().any(is_gone),
+        }
+    }
+
+    /// Notes inodes that lose their last name now and stay for a while.
+    fn note_orphans(&mut self, id: DatasetId, call: &Call, before: &Model, done: bool) {
+        let place = match call {
+            _ if !done => return,
+            Call::Release(_) => return self.unreaped.extend([id]),
+            Call::Remove(place) | Call::RemoveDirectory(place) | Call::Rename(_, place) => place,
+            _ => return,
+        };
+        let Ok(victim) = before.lookup(&superuser(), place.0, &place.1) else { return };
+        if before.retains(victim.inode) > 0 || victim.allocated > ERASED_AT_ONCE_MAX {
+            self.orphans.insert(victim.inode);
+            self.unreaped.insert(id);
+        }
+    }
+
+    /// Ends what counts for quotas and has no name.
+    fn reap(&mut self) {
+        for _ in 0..1000 {
+            let mut idle = false;
+            self.background("reap", |history| {
+                idle = history.pool.reclaim_step(1000, history.now)?.idle;
+                Ok(idle)
+            });
+            if idle {
+                return self.unreaped.clear();
+            }
+            if self.unreaped.is_empty() {
+                return;
+            }
+        }
+        panic!("reclaiming does not end");
+    }
+
+    pub fn verb_step(&mut self) {
+        let verb = self.draw.verb(&self.world, self.now);
+        self.tell(format!("{verb:?}"));
+        let before = self.world.clone();
+        let got = verb.run(&self.pool, self.now);
+        let mut told = Listing::default();
+        match &got {
+            Ok(VerbAnswer::Dataset(info)) => told.datasets.push(info.clone()),
+            Ok(VerbAnswer::Snapshots(infos)) => told.snapshots.extend(infos.clone()),
+            _ => {}
+        }
+        let expected = self.world.act(&verb, self.now, &told);
+        if let Err(error) = &got
+            && self.is_failure(error)
+        {
+            let after = std::mem::replace(&mut self.world, before);
+            return self.fail(error.kind(), Deed::Verb(after));
+        }
+        compare(got, expected.clone());
+        self.note_verb(&verb);
+        for info in told.snapshots {
+            self.world.snapshots.get_mut(&info.id).expect("the answers agree").told.get_or_insert(info);
+        }
+        // A verb that did nothing may have found nothing to commit.
+        if self.count_commits() {
+            let done = expected.is_ok();
+            self.journal.committed(if done { self.world.clone() } else { before }, self.world.clone(), 0);
+        }
+    }
+
+    /// What a verb ended for handles and orphans.
+    fn note_verb(&mut self, verb: &Verb) {
+        if matches!(verb, Verb::Clone { .. } | Verb::Rewind { .. } | Verb::Undelete { .. } | Verb::Set { .. }) {
+            self.unreaped.extend(self.world.live_datasets().map(|(id, _)| id));
+        }
+        let is_live = |id: &DatasetId, world: &World| world.live_datasets().any(|(live, _)| live == *id);
+        let gone: Vec<_> = self.handles.keys().copied().filter(|id| !is_live(id, &self.world)).collect();
+        for id in gone {
+            let files = self.handles.remove(&id).expect("it was among the keys");
+            let stale = files.attributes(InodeNumber::ROOT).map_err(|error| error.kind());
+            assert_eq!(stale, Err(ErrorKind::Stale), "a destroyed dataset's handle still works");
+        }
+    }
+
+    fn background(&mut self, what: &str, act: impl FnOnce(&mut Self) -> Result<bool>) {
+        self.tell(what.to_owned());
+        let done = act(self);
+        if let Err(error) = &done {
+            if self.is_failure(error) {
+                return self.fail(error.kind(), Deed::Background);
+            }
+            panic!("{what}: {error:?}");
+        }
+        if self.count_commits() {
+            self.journal.committed(self.world.clone(), self.world.clone(), 0);
+        }
+    }
+
+    /// Whether commits were made since it was last asked.
+    fn count_commits(&mut self) -> bool {
+        let before = std::mem::replace(&mut self.commits, self.pool.counters().commits);
+        self.commits > before
+    }
+}
+
+pub(super) fn superuser() -> Context {
+    Context { now: Timestamp::default(), caller: Caller::Superuser, durable: false }
+}
+
+fn compare<T: PartialEq + std::fmt::Debug>(got: Result<T, Error>, expected: Result<T, ErrorKind>) {
+    let same = match (&got, &expected) {
+        (Ok(got), Ok(expected)) => got == expected,
+        (Err(got), Err(expected)) => got.kind() == *expected,
+        _ => false,
+    };
+    assert!(same, "the answer is {}\nexpected {}", short(&got), short(&expected));
+}
+
+fn short(answer: &impl std::fmt::Debug) -> String {
+    let text = format!("{answer:?}");
+    text.chars().take(2000).collect()
+}
+
+fn brief(who: &Context) -> String {
+    let user = match &who.caller {
+        Caller::Superuser => "superuser".to_owned(),
+        Caller::User(user) => format!("user {}", user.uid),
+    };
+    format!("{user}{}", if who.durable { " durably" } else { "" })
+}
