@@ -23,3 +23,5 @@ pub mod control;
 pub mod nfs;
 
 pub mod daemon;
+
+pub mod program;

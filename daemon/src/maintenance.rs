@@ -26,8 +26,8 @@ const RECLAIM_BUDGET: u64 = 1 << 14;
 const CLEAN_BUDGET: u64 = 4 << 20;
 /// How long the background rests when there is nothing to do.
 const IDLE_REST: Duration = Duration::from_secs(2);
-/// How long to wait after a step that failed.
-const FAILED_REST: Duration = Duration::from_secs(5);
+/// The shortest and the longest wait after a step that failed; it doubles with each.
+const FAILED_RESTS: [Duration; 2] = [Duration::from_millis(100), Duration::from_secs(5)];
 
 /// When what is done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -136,34 +136,40 @@ impl Shared {
     fn commit(&self) {
         let mut committed = Instant::now();
         let mut fed = Instant::now();
-        // Half of what the manager allows, so that one late turn does not kill the daemon.
+        let mut failed_rest = FAILED_RESTS[0];
+        // A third of what the manager allows, so that one late turn does not kill the daemon.
         let feed_after = self.notifier.watchdog().map(|limit| limit / 3);
         while self.rest(COMMIT_POLL, |_| false) {
-            let mut went_well = true;
             if self.pool.commit_due() || committed.elapsed() >= self.pace.commit_interval {
-                went_well = self.step("commit", self.pool.commit(clock::now())).is_some();
+                if self.step("commit", self.pool.commit(clock::now())).is_none() {
+                    if !self.rest(failed_rest, |_| false) {
+                        return;
+                    }
+                    failed_rest = (failed_rest * 2).min(FAILED_RESTS[1]);
+                    continue;
+                }
+                failed_rest = FAILED_RESTS[0];
                 committed = Instant::now();
             }
-            if went_well && feed_after.is_some_and(|after| fed.elapsed() >= after) {
+            if feed_after.is_some_and(|after| fed.elapsed() >= after) {
                 self.notifier.alive();
                 fed = Instant::now();
-            }
-            if !went_well && !self.rest(FAILED_REST, |_| false) {
-                return;
             }
         }
     }
 
     fn background(&self) {
-        let mut rest = Duration::ZERO;
+        let (mut rest, mut failed_rest) = (Duration::ZERO, FAILED_RESTS[0]);
         while self.rest(rest, |orders| std::mem::take(&mut orders.background_now)) {
             let began = Instant::now();
-            rest = match self.background_step() {
+            let more = self.background_step();
+            rest = match more {
                 // Others want the disk as well: rest as long as the step took.
                 Some(true) => began.elapsed().max(Duration::from_millis(1)),
                 Some(false) => IDLE_REST,
-                None => FAILED_REST,
+                None => failed_rest,
             };
+            failed_rest = if more.is_none() { (failed_rest * 2).min(FAILED_RESTS[1]) } else { FAILED_RESTS[0] };
         }
     }
 
@@ -213,5 +219,73 @@ impl Shared {
                 return !orders.stop;
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc::channel;
+
+    use cow_storage::catalog::Properties;
+    use cow_storage::executor::Inline;
+    use cow_storage::format::PoolId;
+    use cow_storage::media::{Media, Simulator};
+    use cow_storage::pool::{Budgets, NewPool};
+
+    use super::*;
+
+    const PATIENCE: Duration = Duration::from_secs(60);
+
+    fn pool() -> (Arc<Simulator>, Pool) {
+        let simulator = Arc::new(Simulator::new());
+        let media: Arc<dyn Media> = simulator.clone();
+        let new = NewPool { id: PoolId([1; 16]), secret: [2; 32], segment_size: 1 << 20, intent_size: 8 << 20 };
+        Pool::create(&media, &new).unwrap();
+        let pool = Pool::open(media, Arc::new(Inline), Budgets::default(), 3, clock::now()).unwrap();
+        (simulator, pool)
+    }
+
+    fn wait_until(reached: impl Fn() -> bool) {
+        let until = Instant::now() + PATIENCE;
+        while !reached() {
+            assert!(Instant::now() < until, "it does not come to that");
+            thread::sleep(Duration::from_millis(1));
+        }
+    }
+
+    #[test]
+    fn commits_come_in_time_and_what_was_destroyed_goes_when_its_time_has_come() {
+        let (_, pool) = pool();
+        let window = Duration::from_secs(3600);
+        let pace = Pace { commit_interval: Duration::from_millis(20), undelete_window: window };
+        for name in ["old", "new"] {
+            pool.create_dataset(name, &Properties::default(), clock::now()).unwrap();
+        }
+        let now = clock::now();
+        let long_ago = Timestamp { seconds: now.seconds - 3601, ..now };
+        pool.destroy("old", false, long_ago).unwrap();
+        pool.destroy("new", false, now).unwrap();
+        let before = pool.counters().commits;
+        let maintenance = Maintenance::start(pool.clone(), pace, Arc::default(), Box::new(|| ())).unwrap();
+        let destroyed = || pool.destroyed().unwrap().datasets.into_iter().map(|info| info.name).collect::<Vec<_>>();
+        wait_until(|| destroyed() == ["new"] && pool.counters().commits > before);
+        maintenance.stop();
+        assert_eq!(destroyed(), ["new"]);
+    }
+
+    #[test]
+    fn a_poisoned_pool_is_told_of_once() {
+        let (simulator, pool) = pool();
+        let pace = Pace { commit_interval: Duration::from_millis(1), undelete_window: PATIENCE };
+        let (tell, told) = channel();
+        let on_poisoned = Box::new(move || tell.send(()).unwrap());
+        let maintenance = Maintenance::start(pool.clone(), pace, Arc::default(), on_poisoned).unwrap();
+        assert!(!maintenance.is_poisoned());
+        simulator.fail_flush(0);
+        let _ = pool.create_dataset("a", &Properties::default(), clock::now());
+        told.recv_timeout(PATIENCE).expect("the pool is found to be poisoned");
+        assert!(maintenance.is_poisoned());
+        assert!(told.recv_timeout(Duration::from_millis(500)).is_err(), "it was told twice");
+        maintenance.stop();
     }
 }

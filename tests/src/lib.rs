@@ -1,5 +1,6 @@
 //! Helpers shared by the tests.
 
+pub mod daemon;
 pub mod history;
 pub mod host_tree;
 pub mod model;

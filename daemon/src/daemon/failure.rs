@@ -3,6 +3,7 @@
 use std::error::Error;
 use std::io::{self, ErrorKind};
 use std::net::SocketAddr;
+use std::os::unix::net::UnixListener;
 
 use cow_api::v1::{Code, Problem};
 
@@ -26,8 +27,9 @@ pub fn config_failure(error: &ConfigError) -> Problem {
 }
 
 /// The sockets of the control API, and the TCP address among them.
-pub fn listeners(config: &Config, given: Option<Listener>) -> Result<(Vec<Listener>, Option<SocketAddr>), Problem> {
-    let socket = given.map_or_else(|| control::unix(&config.control, config.control_mode), Ok);
+pub fn listeners(config: &Config, given: Option<UnixListener>) -> Result<(Vec<Listener>, Option<SocketAddr>), Problem> {
+    let given = given.map(|listener| Ok(Listener::Unix(listener, None)));
+    let socket = given.unwrap_or_else(|| control::unix(&config.control, config.control_mode));
     let path = config.control.display();
     let socket = socket.map_err(|error| not_listening(&error, &format!("the control socket {path}"), SOCKET_HINTS))?;
     let mut listeners = vec![socket];

@@ -8,6 +8,7 @@ mod front;
 mod store;
 
 use std::net::SocketAddr;
+use std::os::unix::net::UnixListener;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -17,7 +18,6 @@ use cow_storage::pool::Pool;
 
 use crate::clock;
 use crate::config::Config;
-use crate::control::http::Listener;
 use crate::control::{Control, Token};
 use crate::events::Events;
 use crate::jobs::{Jobs, Limits};
@@ -51,17 +51,18 @@ impl Daemon {
     pub fn start(
         config: &Config,
         notifier: &Arc<Notifier>,
-        given: Option<Listener>,
+        given: Option<UnixListener>,
         on_poisoned: Box<dyn Fn() + Send + Sync>,
     ) -> Result<Self, Problem> {
         let began = Instant::now();
         let token = config.token_file.as_deref().map(Token::read).transpose();
         let token = token.map_err(|error| failure(&error, "'cowd default-config' says what it must look like"))?;
-        // Before the pool, which takes longer: an address that is taken is the likeliest mistake.
+        // First of all: while a daemon that is stopping has the directory, its socket is not to be touched.
+        let media = store::take(config)?;
         let socket = given.is_none().then(|| config.control.clone());
         let (listeners, http) = failure::listeners(config, given)?;
         notifier.status("opening the pool");
-        let pool = store::open(config)?;
+        let pool = store::open(config, media)?;
         let pace = Pace { commit_interval: config.commit_interval, undelete_window: config.undelete_window };
         let maintenance = Maintenance::start(pool.clone(), pace, notifier.clone(), on_poisoned);
         let maintenance = Arc::new(maintenance.map_err(|error| failure(&error, failure::THREADS))?);

@@ -20,13 +20,17 @@ use crate::daemon::failure::{THREADS, failure};
 use crate::executor::Threads;
 use crate::logging::Chain;
 
-/// Opens the pool, recovering it, or makes it where there is none.
-pub fn open(config: &Config) -> Result<Pool, Problem> {
+/// Takes the pool's directory, which is made where there is none, and keeps others out of it.
+pub fn take(config: &Config) -> Result<Arc<dyn Media>, Problem> {
     raise_file_limit();
     make_directory(&config.pool)?;
-    let began = Instant::now();
     let media = Directory::open(&config.pool).map_err(|error| not_opened(&config.pool, error))?;
-    let media: Arc<dyn Media> = Arc::new(media);
+    Ok(Arc::new(media))
+}
+
+/// Opens the pool, recovering it, or makes it where there is none.
+pub fn open(config: &Config, media: Arc<dyn Media>) -> Result<Pool, Problem> {
+    let began = Instant::now();
     let executor = Arc::new(Threads::of_this_machine().map_err(|error| failure(&error, THREADS))?);
     let opened = || -> Result<Pool, Error> {
         let is_new = !Pool::exists(&*media)?;

@@ -108,21 +108,28 @@ impl Service {
 
     /// Takes a destroy back.
     pub fn undelete(&self, name: &str, request: &Undelete) -> Answer<Undeleted> {
-        self.pool().undelete(name, request.to.as_deref(), clock::now()).map_err(|error| match error.kind() {
-            ErrorKind::NotFound => {
-                problem(error).with_hint("'cowctl undelete' without a name lists what can come back")
-            }
+        // A snapshot stays with its dataset: of a new name only the part behind the @ is news.
+        let to = request.to.as_deref().map(|to| match name.split_once('@') {
+            Some((dataset, _)) => to.strip_prefix(dataset).and_then(|part| part.strip_prefix('@')).unwrap_or(to),
+            None => to,
+        });
+        self.pool().undelete(name, to, clock::now()).map_err(|error| match error.kind() {
+            ErrorKind::NotFound => problem(error).with_hint("'cowctl list --destroyed' lists what can come back"),
             ErrorKind::Exists => problem(error).with_hint("give another name to come back by"),
             _ => problem(error),
         })?;
-        let name = request.to.as_deref().unwrap_or(name);
+        let name = match (name.split_once('@'), to) {
+            (_, None) => name.to_owned(),
+            (Some((dataset, _)), Some(part)) => format!("{dataset}@{part}"),
+            (None, Some(to)) => to.to_owned(),
+        };
         if name.contains('@') {
-            self.snapshot_changed(name, Change::Undeleted);
+            self.snapshot_changed(&name, Change::Undeleted);
         } else {
-            self.share_below(name)?;
-            self.dataset_changed(name, Change::Undeleted);
+            self.share_below(&name)?;
+            self.dataset_changed(&name, Change::Undeleted);
         }
-        Ok(Undeleted { name: name.to_owned() })
+        Ok(Undeleted { name })
     }
 }
 

@@ -1,5 +1,5 @@
 use crate::extent::{BLOCKS_MAX, Compressor, Extent, HASH_LEN, HEADER_LEN, Header, Origin, Sealed};
-use crate::format::{BlockHash, DatasetId, InodeNumber, SlotId};
+use crate::format::{BlockHash, DatasetId, InodeNumber, SlotId, example};
 use crate::media::Choices;
 
 const ORIGIN: Origin = Origin { dataset: DatasetId(3), inode: InodeNumber(77), first_block: 1_000 };
@@ -92,4 +92,15 @@ fn arbitrary_bytes_are_errors() {
         assert!(Header::decode(&noise).is_err());
     }
     assert_eq!(BLOCKS_MAX, 32);
+}
+
+#[test]
+fn the_documented_example_is_what_is_stored() {
+    let with = &mut Compressor::new().unwrap();
+    let origin = Origin { dataset: DatasetId(3), inode: InodeNumber(7), first_block: 5 };
+    let mut sealed = Sealed::seal(&[b'c'; 2 * 4096], 4096, None, origin, with);
+    sealed.stamp(ID);
+    let front = &sealed.bytes[..HEADER_LEN + 2 * HASH_LEN];
+    assert_eq!(front, example::documented("Extent", front.len()), "\n{}", example::render(front));
+    Extent::open(&sealed.bytes, ID, with).unwrap().verify().unwrap();
 }

@@ -61,6 +61,8 @@ pub struct Core {
     pub jobs: Mutex<Vec<Job>>,
     /// The number of the commit that was cut last; written while the gate is held exclusively.
     pub last_cut: AtomicU64,
+    /// The last cut when all that could be given back had been.
+    pub settled: AtomicU64,
     /// The last commit; locked during the next.
     pub committed: Mutex<Committed>,
     /// Who reads what.

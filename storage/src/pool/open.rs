@@ -134,6 +134,7 @@ pub fn open(
         gate: RwLock::new(()),
         jobs: Mutex::new(Vec::new()),
         last_cut: AtomicU64::new(birth.0),
+        settled: AtomicU64::new(0),
         committed: Mutex::new(committed),
         epoch: Epoch::new(birth),
         moved: AtomicBool::new(false),

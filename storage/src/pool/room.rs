@@ -49,6 +49,11 @@ impl Core {
 
     /// Ends the wait of destroyed datasets and snapshots, oldest first, until there is room or none is left.
     fn empty_bin(&self, now: Timestamp) -> Result<()> {
+        // Whoever writes to a full pool asks for this each time: once is enough until something was committed.
+        let nothing_to_purge = self.catalog.read().oldest_destroyed().is_none();
+        if nothing_to_purge && self.last_cut.load(Ordering::Acquire) <= self.settled.load(Ordering::Acquire) {
+            return Ok(());
+        }
         self.store.account().hurry();
         loop {
             let oldest = self.catalog.read().oldest_destroyed();
@@ -65,9 +70,9 @@ impl Core {
 
     /// Has what was freed given back: the commit after the one that freed it, and the one after that.
     fn settle(&self, now: Timestamp) -> Result<()> {
-        self.commit(now)?;
-        self.commit(now)?;
-        self.commit(now)
+        (0..3).try_for_each(|_| self.commit(now))?;
+        self.settled.store(self.last_cut.load(Ordering::Acquire), Ordering::Release);
+        Ok(())
     }
 }
 

@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use std::io;
 use std::net::{Shutdown, SocketAddr, TcpListener};
 use std::os::fd::AsFd;
-use std::os::unix::net::UnixListener;
+use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -37,7 +37,7 @@ pub trait Handler: Send + Sync {
 
 /// Where connections come in.
 pub enum Listener {
-    /// A unix socket, and the path to remove in the end.
+    /// A unix socket, and the path to remove in the end; without one, it is the service manager's and goes on.
     Unix(UnixListener, Option<PathBuf>),
     /// A TCP socket.
     Tcp(TcpListener),
@@ -59,13 +59,17 @@ impl Listener {
         }
     }
 
-    /// Ends an accept that waits, and all later ones.
-    fn wake(&self) {
-        let socket = match self {
-            Self::Unix(listener, _) => listener.as_fd(),
-            Self::Tcp(listener) => listener.as_fd(),
-        };
-        let _ = rustix::net::shutdown(socket, rustix::net::Shutdown::Both);
+    /// Ends an accept that waits. Returns whether that is sure.
+    fn wake(&self) -> bool {
+        use rustix::net::{Shutdown, shutdown};
+        match self {
+            // Shut down, it would be dead for the service manager too: it is woken by a connection instead.
+            Self::Unix(listener, None) => {
+                listener.local_addr().and_then(|address| UnixStream::connect_addr(&address)).is_ok()
+            }
+            Self::Unix(listener, Some(_)) => shutdown(listener.as_fd(), Shutdown::Both).is_ok(),
+            Self::Tcp(listener) => shutdown(listener.as_fd(), Shutdown::Both).is_ok(),
+        }
     }
 }
 
@@ -81,8 +85,7 @@ struct Shared {
 /// A running server. Dropping it stops it.
 pub struct Server {
     shared: Arc<Shared>,
-    listeners: Vec<Arc<Listener>>,
-    accepting: Vec<JoinHandle<()>>,
+    accepting: Vec<(Arc<Listener>, JoinHandle<()>)>,
 }
 
 impl Server {
@@ -96,31 +99,31 @@ impl Server {
             emptied: Condvar::new(),
             count: AtomicU64::new(0),
         });
-        let listeners: Vec<_> = listeners.into_iter().map(Arc::new).collect();
-        let mut server = Self { shared, listeners, accepting: Vec::new() };
-        for listener in &server.listeners {
-            let (shared, listener) = (server.shared.clone(), listener.clone());
+        let mut server = Self { shared, accepting: Vec::new() };
+        for listener in listeners.into_iter().map(Arc::new) {
+            let (shared, accepted) = (server.shared.clone(), listener.clone());
             let accept = thread::Builder::new().name("control-accept".to_owned());
-            server.accepting.push(accept.spawn(move || shared.accept(&listener))?);
+            server.accepting.push((listener, accept.spawn(move || shared.accept(&accepted))?));
         }
         Ok(server)
     }
 
     /// The address of the TCP listener, if there is one.
     pub fn address(&self) -> Option<SocketAddr> {
-        self.listeners.iter().find_map(|listener| listener.address())
+        self.accepting.iter().find_map(|(listener, _)| listener.address())
     }
 
     /// Takes no more requests, and lets those end that are being answered.
     pub fn stop(&mut self) {
         self.shared.is_stopping.store(true, Ordering::Release);
-        for listener in self.listeners.drain(..) {
-            listener.wake();
+        for (listener, thread) in self.accepting.drain(..) {
+            if listener.wake() {
+                let _ = thread.join();
+            }
             if let Listener::Unix(_, Some(path)) = &*listener {
                 let _ = std::fs::remove_file(path);
             }
         }
-        self.accepting.drain(..).for_each(|thread| drop(thread.join()));
         let mut connections = self.shared.connections.lock();
         // Those that wait for a request find the end; those that answer one find it afterwards.
         connections.values().for_each(|socket| drop(socket.shutdown(Shutdown::Read)));

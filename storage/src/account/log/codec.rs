@@ -111,3 +111,21 @@ fn zigzag(value: i64) -> u64 {
 fn unzigzag(value: u64) -> i64 {
     (value >> 1) as i64 ^ -((value & 1) as i64)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::format::example;
+
+    #[test]
+    fn the_documented_example_is_what_is_stored() {
+        let delta = Delta { birth: Birth(76), change: -1, slot: 5, first: 2, count: 3 };
+        let entries = [Entry::Fold { page: 300, up_to: Birth(70) }, Entry::Delta { page: 299, delta }];
+        let chunks = encode_chunks(entries.into_iter(), Birth(77));
+        let (bytes, count) = &chunks[0];
+        assert_eq!((chunks.len(), *count), (1, 2));
+        assert_eq!(*bytes, example::documented("Free log chunk", bytes.len()), "\n{}", example::render(bytes));
+        let again = decode_chunk(bytes).unwrap();
+        assert_eq!(encode_chunks(again.into_iter(), Birth(77)), chunks);
+    }
+}

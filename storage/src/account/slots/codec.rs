@@ -94,3 +94,24 @@ impl SlotPage {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::format::example;
+
+    #[test]
+    fn the_documented_example_is_what_is_stored() {
+        let place = Place { segment: SegmentId(9), offset: 0x1_2345, length: 0x678 };
+        let extent = Slot { place, live: 0b1011, kind: SlotKind::Extent };
+        let node = Slot { place: Place { offset: 0x2000, length: 4096, ..place }, live: 1, kind: SlotKind::Node };
+        let slots = vec![Some(extent), None, Some(node)];
+        let page = SlotPage { number: 0x9_0001, folded: Birth(77), slots, extras: BTreeMap::from([((0, 3), 2)]) };
+        let bytes = page.encode();
+        assert_eq!(bytes, example::documented("Slot page", bytes.len()), "\n{}", example::render(&bytes));
+        let decoded = SlotPage::decode(&bytes, 0x9_0001).unwrap();
+        assert_eq!(decoded.encode(), bytes);
+        assert_eq!(decoded.get(2), Some(&node));
+        (0..bytes.len()).for_each(|length| assert!(SlotPage::decode(&bytes[..length], 0x9_0001).is_err()));
+    }
+}
