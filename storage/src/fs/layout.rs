@@ -19,6 +19,8 @@ pub const TARGET_KIND: u8 = 5;
 pub const ORPHAN_KIND: u8 = 6;
 /// A further part of an extended attribute's value.
 pub const XATTR_CHUNK_KIND: u8 = 7;
+/// Where a further name of an inode is, beside the one that the inode tells.
+pub const NAME_KIND: u8 = 9;
 
 /// The object that orphan items belong to. No inode has this number.
 pub const ORPHANS: u64 = u64::MAX;
@@ -26,12 +28,14 @@ pub const ORPHANS: u64 = u64::MAX;
 pub const DATA_END: u64 = 1 << 63;
 /// What one entry adds to its directory's size, in bytes.
 pub const ENTRY_SIZE: u64 = 32;
-/// Low bits of an entry's or xattr's position, which tell names of one hash apart.
+/// Low bits of an entry's, xattr's or name's position, which tell names of one hash apart.
 pub const ORDINAL_BITS: u32 = 6;
 /// Bits of a name's hash in an entry's position.
 pub const ENTRY_HASH_BITS: u32 = 56;
 /// Bits of a name's hash in an xattr's position.
 pub const XATTR_HASH_BITS: u32 = 48;
+/// Bits of a place's hash in a name's position.
+pub const NAME_HASH_BITS: u32 = 58;
 /// Low bits of an xattr chunk's position, which count the chunks.
 pub const XATTR_CHUNK_BITS: u32 = 8;
 /// Bytes of a chunk of an xattr's value or of a symbolic link's target.
@@ -47,8 +51,9 @@ pub const ERASE_AT_ONCE_MAX: u64 = 1 << 20;
 
 const _: () = assert!(ENTRY_HASH_BITS + ORDINAL_BITS < 63, "a cookie must be below 2^63");
 const _: () = assert!(XATTR_HASH_BITS + ORDINAL_BITS + XATTR_CHUNK_BITS <= 64);
+const _: () = assert!(NAME_HASH_BITS + ORDINAL_BITS <= 64);
 const _: () = assert!((XATTR_VALUE_MAX - XATTR_INLINE_LENGTH).div_ceil(CHUNK_LENGTH) <= 1 << XATTR_CHUNK_BITS);
-const KINDS: [u8; 6] = [INODE_KIND, ENTRY_KIND, XATTR_KIND, TARGET_KIND, ORPHAN_KIND, XATTR_CHUNK_KIND];
+const KINDS: [u8; 7] = [INODE_KIND, ENTRY_KIND, XATTR_KIND, TARGET_KIND, ORPHAN_KIND, XATTR_CHUNK_KIND, NAME_KIND];
 const _: () = {
     let mut index = 0;
     while index < KINDS.len() {
@@ -80,6 +85,11 @@ pub const fn xattr_chunk_key(inode: InodeNumber, position: u64, chunk: u64) -> K
 /// Where part `chunk` of a symbolic link's target is.
 pub const fn target_key(inode: InodeNumber, chunk: u64) -> Key {
     Key::new(inode.0, TARGET_KIND, chunk)
+}
+
+/// Where it says where a further name of an inode is.
+pub const fn name_key(inode: InodeNumber, position: u64) -> Key {
+    Key::new(inode.0, NAME_KIND, position)
 }
 
 /// Where it says that an inode is an orphan.

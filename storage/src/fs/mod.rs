@@ -9,7 +9,9 @@ mod directory;
 mod inode;
 mod interface;
 pub mod layout;
+mod links;
 mod orphans;
+mod paths;
 mod permission;
 mod plan;
 mod read;
@@ -20,7 +22,7 @@ mod xattrs;
 
 pub use apply::{Effect, Outcome, apply, make_root};
 pub use directory::Names;
-pub use inode::Inode;
+pub use inode::{Inode, NamePlace};
 pub use interface::*;
 pub use orphans::{orphans, plan_reap};
 pub use plan::Plan;

@@ -37,7 +37,7 @@ impl<'a> Reader<'a> {
         let inode = self.searchable(context, directory)?;
         match name {
             b"." => inode.attributes(self.items),
-            b".." => self.attributes(inode.parent),
+            b".." => self.attributes(inode.parent()),
             _ => {
                 directory::check_name(name)?;
                 let entry = directory::find(self.items, self.names, directory, name)?.taken();
@@ -102,7 +102,7 @@ impl<'a> Reader<'a> {
 
     /// The directory that holds this directory; the root holds itself.
     pub fn parent(&self, directory: InodeNumber) -> Result<InodeNumber> {
-        Ok(Inode::load_directory(self.items, directory)?.parent)
+        Ok(Inode::load_directory(self.items, directory)?.parent())
     }
 
     /// The next data or hole at or after `offset`, or `None` past the end. A file ends in a hole.

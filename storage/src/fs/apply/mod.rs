@@ -9,7 +9,7 @@ mod names;
 use crate::content::ItemsMut;
 use crate::error::Result;
 use crate::format::{InodeNumber, Timestamp};
-use crate::fs::{Changed, Created, FileKind, Inode, Linked, Record, Renamed};
+use crate::fs::{Changed, Created, FileKind, Inode, Linked, NamePlace, Record, Renamed};
 
 /// What a record did.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -89,16 +89,18 @@ pub fn apply(items: &mut dyn ItemsMut, record: &Record<'_>) -> Result<Outcome> {
         | Record::SetXattr { .. }
         | Record::RemoveXattr { .. } => Ok(Outcome::of(Effect::Changed(content::change(items, record)?))),
         Record::Create { directory, position, name, ref inode, target, now } => {
-            names::create(items, (directory, position, name), inode, target, now)
+            names::create(items, (NamePlace { directory, position }, name), inode, target, now)
         }
         Record::Link { inode, directory, position, name, now } => {
-            names::link(items, inode, (directory, position, name), now)
+            names::link(items, inode, (NamePlace { directory, position }, name), now)
         }
         Record::Remove { directory, position, inode, fate, now } => {
-            names::remove(items, directory, position, (inode, fate), now)
+            names::remove(items, NamePlace { directory, position }, (inode, fate), now)
         }
         Record::Rename { from_directory, from_position, to_directory, to_position, name, replaced, now } => {
-            names::rename(items, (from_directory, from_position), (to_directory, to_position, name), replaced, now)
+            let from = NamePlace { directory: from_directory, position: from_position };
+            let to = NamePlace { directory: to_directory, position: to_position };
+            names::rename(items, from, (to, name), replaced, now)
         }
         Record::Reap { inode, first, end, last } => content::reap(items, inode, first..end, last),
     }
@@ -107,6 +109,6 @@ pub fn apply(items: &mut dyn ItemsMut, record: &Record<'_>) -> Result<Outcome> {
 /// Makes the root directory of a new dataset. It adds one inode.
 pub fn make_root(items: &mut dyn ItemsMut, now: Timestamp, uid: u32, gid: u32, mode: u32) -> Result<()> {
     let mut root = Inode::new(InodeNumber::ROOT, FileKind::Directory, now);
-    (root.uid, root.gid, root.mode, root.parent) = (uid, gid, mode & 0o7777, InodeNumber::ROOT);
+    (root.uid, root.gid, root.mode) = (uid, gid, mode & 0o7777);
     root.store(items)
 }

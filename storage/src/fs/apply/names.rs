@@ -6,10 +6,10 @@ use crate::format::{InodeNumber, Timestamp};
 use crate::fs::apply::content::erase;
 use crate::fs::apply::{Effect, Outcome};
 use crate::fs::layout::{self, CHUNK_LENGTH, ENTRY_SIZE};
-use crate::fs::{Changed, Created, Fate, FileKind, Inode, Linked, Renamed, directory};
+use crate::fs::{Changed, Created, Fate, FileKind, Inode, Linked, NamePlace, Renamed, directory, links};
 
-/// A directory, a position in it, and the name to put there.
-type NewName<'a> = (InodeNumber, u64, &'a [u8]);
+/// A name, and the place to put it.
+pub(super) type NewName<'a> = (NamePlace, &'a [u8]);
 
 pub(super) fn create(
     items: &mut dyn ItemsMut,
@@ -23,7 +23,7 @@ pub(super) fn create(
         items.put(layout::target_key(inode.number, number as u64), part.to_vec())?;
     }
     put_entry(items, name, inode)?;
-    let directory = change_directory(items, name.0, 1, i64::from(inode.is_directory()), now)?;
+    let directory = change_directory(items, name.0.directory, 1, i64::from(inode.is_directory()), now)?;
     let mut outcome = Outcome::of(Effect::Created(Created { object: inode.attributes(items)?, directory }));
     (outcome.inodes, outcome.taken) = (1, Some(inode.number));
     Ok(outcome)
@@ -34,73 +34,76 @@ pub(super) fn link(items: &mut dyn ItemsMut, inode: InodeNumber, name: NewName<'
     inode.links = inode.links.saturating_add(1);
     inode.touch(now);
     inode.store(items)?;
+    links::add(items, inode.number, name.0)?;
     put_entry(items, name, &inode)?;
-    let directory = change_directory(items, name.0, 1, 0, now)?;
+    let directory = change_directory(items, name.0.directory, 1, 0, now)?;
     Ok(Outcome::of(Effect::Linked(Linked { object: inode.attributes(items)?, directory })))
 }
 
 pub(super) fn remove(
     items: &mut dyn ItemsMut,
-    directory: InodeNumber,
-    position: u64,
+    place: NamePlace,
     victim: (InodeNumber, Fate),
     now: Timestamp,
 ) -> Result<Outcome> {
-    items.delete(layout::entry_key(directory, position))?;
+    items.delete(layout::entry_key(place.directory, place.position))?;
     let mut outcome = Outcome::of(Effect::None);
-    let kind = drop_link(items, victim, now, &mut outcome)?;
+    let kind = drop_link(items, place, victim, now, &mut outcome)?;
     let subdirectories = -i64::from(kind == FileKind::Directory);
-    outcome.effect = Effect::Changed(change_directory(items, directory, -1, subdirectories, now)?);
+    outcome.effect = Effect::Changed(change_directory(items, place.directory, -1, subdirectories, now)?);
     Ok(outcome)
 }
 
 pub(super) fn rename(
     items: &mut dyn ItemsMut,
-    from: (InodeNumber, u64),
+    from: NamePlace,
     to: NewName<'_>,
     replaced: Option<(InodeNumber, Fate)>,
     now: Timestamp,
 ) -> Result<Outcome> {
-    let moved = directory::entry_at(&*items, from.0, from.1)?;
+    let moved = directory::entry_at(&*items, from.directory, from.position)?;
     let mut moved = Inode::load(&*items, moved.inode)?;
-    items.delete(layout::entry_key(from.0, from.1))?;
+    items.delete(layout::entry_key(from.directory, from.position))?;
     put_entry(items, to, &moved)?;
     let mut outcome = Outcome::of(Effect::None);
     if let Some(replaced) = replaced {
-        drop_link(items, replaced, now, &mut outcome)?;
+        drop_link(items, to.0, replaced, now, &mut outcome)?;
     }
-    if moved.is_directory() {
-        moved.parent = to.0;
-    }
+    links::replace(items, &mut moved, from, to.0)?;
     moved.touch(now);
     moved.store(items)?;
     // What is replaced is a directory exactly if what is moved is one.
     let subdirectory = i64::from(moved.is_directory());
     let kept = i64::from(replaced.is_none());
-    outcome.effect = Effect::Renamed(if from.0 == to.0 {
-        let changed = change_directory(items, to.0, kept - 1, subdirectory * (kept - 1), now)?;
+    let (from, to) = (from.directory, to.0.directory);
+    outcome.effect = Effect::Renamed(if from == to {
+        let changed = change_directory(items, to, kept - 1, subdirectory * (kept - 1), now)?;
         Renamed { from: changed.clone(), to: changed }
     } else {
-        let from = change_directory(items, from.0, -1, -subdirectory, now)?;
-        Renamed { from, to: change_directory(items, to.0, kept, subdirectory * kept, now)? }
+        let from = change_directory(items, from, -1, -subdirectory, now)?;
+        Renamed { from, to: change_directory(items, to, kept, subdirectory * kept, now)? }
     });
     Ok(outcome)
 }
 
-fn put_entry(items: &mut dyn ItemsMut, (directory, position, name): NewName<'_>, inode: &Inode) -> Result<()> {
-    items.put(layout::entry_key(directory, position), directory::encode(inode.number, inode.kind, name))
+fn put_entry(items: &mut dyn ItemsMut, (place, name): NewName<'_>, inode: &Inode) -> Result<()> {
+    items.put(layout::entry_key(place.directory, place.position), directory::encode(inode.number, inode.kind, name))
 }
 
-/// Takes one link from an object, with what follows from that. Returns its kind.
+/// Takes the link at a place from an object, with what follows from that. Returns its kind.
 fn drop_link(
     items: &mut dyn ItemsMut,
+    place: NamePlace,
     (inode, fate): (InodeNumber, Fate),
     now: Timestamp,
     outcome: &mut Outcome,
 ) -> Result<FileKind> {
     let mut object = Inode::load(&*items, inode)?;
     match fate {
-        Fate::Keep => object.links = object.links.saturating_sub(1),
+        Fate::Keep => {
+            object.links = object.links.saturating_sub(1);
+            links::remove(items, &mut object, place)?;
+        }
         Fate::Orphan => {
             object.links = 0;
             items.put(layout::orphan_key(inode), vec![ORPHAN_VERSION])?;

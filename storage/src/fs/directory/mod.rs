@@ -5,9 +5,7 @@
 
 mod codec;
 
-#[cfg(test)]
-pub(crate) use codec::decode;
-pub(crate) use codec::encode;
+pub(crate) use codec::{decode, encode};
 
 use crate::content::Items;
 use crate::error::{Error, ErrorKind, Result};

@@ -1,19 +1,18 @@
-//! An inode's item: 93 bytes, little-endian. See `FORMAT.md`, "Inode item".
+//! An inode's item: 109 bytes, little-endian. See `FORMAT.md`, "Inode item".
 //!
 //! Invariant: what [`decode`] accepts, [`encode`] gives back byte by byte.
 
 use crate::format::{DecodeError, Decoder, Encoder, InodeNumber, Timestamp};
-use crate::fs::layout::XATTR_NAMES_MAX;
-use crate::fs::{FILE_SIZE_MAX, FileKind, Inode};
+use crate::fs::layout::{ENTRY_HASH_BITS, ORDINAL_BITS, ORPHANS, XATTR_NAMES_MAX};
+use crate::fs::{FILE_SIZE_MAX, FileKind, Inode, NamePlace};
 
 const VERSION: u8 = 1;
-const LENGTH: usize = 93;
+const LENGTH: usize = 109;
 /// The special field is an exclusive create's verifier.
 const FLAG_EXCLUSIVE: u8 = 1;
 
 pub(crate) fn encode(inode: &Inode) -> Vec<u8> {
     let (special, flags) = match inode.kind {
-        FileKind::Directory => (inode.parent.0, 0),
         FileKind::BlockDevice | FileKind::CharacterDevice => {
             (u64::from(inode.device.0) << 32 | u64::from(inode.device.1), 0)
         }
@@ -23,6 +22,7 @@ pub(crate) fn encode(inode: &Inode) -> Vec<u8> {
     item.u8(VERSION).u8(kind_code(inode.kind)).u16(inode.mode as u16);
     item.u32(inode.links).u32(inode.uid).u32(inode.gid);
     item.u64(inode.size).u64(inode.change).u64(special);
+    item.u64(inode.home.directory.0).u64(inode.home.position);
     for time in [inode.accessed, inode.modified, inode.changed, inode.created] {
         put_time(&mut item, time);
     }
@@ -42,6 +42,7 @@ pub(crate) fn decode(number: InodeNumber, item: &[u8]) -> Result<Inode, DecodeEr
     inode.size = item.u64()?;
     inode.change = item.u64()?;
     let special = item.u64()?;
+    inode.home = NamePlace { directory: InodeNumber(item.u64()?), position: item.u64()? };
     inode.accessed = take_time(&mut item)?;
     inode.modified = take_time(&mut item)?;
     inode.changed = take_time(&mut item)?;
@@ -52,6 +53,7 @@ pub(crate) fn decode(number: InodeNumber, item: &[u8]) -> Result<Inode, DecodeEr
     let sound = inode.mode <= 0o7777
         && inode.size <= FILE_SIZE_MAX
         && inode.change < u64::MAX
+        && is_sound_place(inode.home)
         && inode.xattr_names <= XATTR_NAMES_MAX
         && item.rest().is_empty();
     if sound { Ok(inode) } else { Err(DecodeError::Field("inode")) }
@@ -59,7 +61,6 @@ pub(crate) fn decode(number: InodeNumber, item: &[u8]) -> Result<Inode, DecodeEr
 
 fn set_special(inode: &mut Inode, special: u64, flags: u8) -> Result<(), DecodeError> {
     match (inode.kind, flags) {
-        (FileKind::Directory, 0) => inode.parent = InodeNumber(special),
         (FileKind::BlockDevice | FileKind::CharacterDevice, 0) => {
             inode.device = ((special >> 32) as u32, special as u32);
         }
@@ -68,6 +69,11 @@ fn set_special(inode: &mut Inode, special: u64, flags: u8) -> Result<(), DecodeE
         _ => return Err(DecodeError::Field("inode's flags")),
     }
     Ok(())
+}
+
+/// Whether a name could be there.
+pub(crate) fn is_sound_place(place: NamePlace) -> bool {
+    ![0, ORPHANS].contains(&place.directory.0) && place.position >> ORDINAL_BITS < 1 << ENTRY_HASH_BITS
 }
 
 pub(crate) fn check_version(structure: &'static str, found: u8) -> Result<(), DecodeError> {

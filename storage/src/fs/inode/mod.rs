@@ -1,15 +1,25 @@
 //! An inode in memory: loaded from its item, changed, and stored again.
 //!
-//! Invariant: `links` is 0 exactly for an orphan; a directory's `size` is [`layout::ENTRY_SIZE`] for each entry.
+//! Invariant: `links` is 0 exactly for an orphan; a directory's `size` is [`layout::ENTRY_SIZE`] for each entry; the entry
+//! at an inode's home names the inode, unless it is an orphan or the root.
 
 mod codec;
 
-pub(crate) use codec::{check_version, decode, encode, kind_code, kind_of, put_time, take_time};
+pub(crate) use codec::{check_version, decode, encode, is_sound_place, kind_code, kind_of, put_time, take_time};
 
 use crate::content::{Items, ItemsMut};
 use crate::error::{ErrorKind, Result};
 use crate::format::{InodeNumber, Timestamp};
 use crate::fs::{Attributes, Changed, FileKind, layout};
+
+/// Where a name is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct NamePlace {
+    /// The directory that has it.
+    pub directory: InodeNumber,
+    /// The entry's position there.
+    pub position: u64,
+}
 
 /// All that is kept of an inode beside its content.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -38,8 +48,11 @@ pub struct Inode {
     pub changed: Timestamp,
     /// Creation.
     pub created: Timestamp,
-    /// Of a directory: the one that holds it. Of others 0.
-    pub parent: InodeNumber,
+    /// Where one of its names is, the others are in [`links`]; of an orphan where the last one was. The root, which has no
+    /// name, is at position 0 in itself.
+    ///
+    /// [`links`]: crate::fs::links
+    pub home: NamePlace,
     /// Of a device node: its major and minor number. Of others 0.
     pub device: (u32, u32),
     /// Of a regular file: the verifier of the exclusive create that made it, until attributes are set.
@@ -49,7 +62,7 @@ pub struct Inode {
 }
 
 impl Inode {
-    /// A new inode with one link and all times at `now`.
+    /// A new inode with one link, whose place is not known yet, and all times at `now`.
     pub fn new(number: InodeNumber, kind: FileKind, now: Timestamp) -> Self {
         Self {
             number,
@@ -64,7 +77,7 @@ impl Inode {
             modified: now,
             changed: now,
             created: now,
-            parent: InodeNumber(0),
+            home: NamePlace { directory: InodeNumber::ROOT, position: 0 },
             device: (0, 0),
             exclusive: None,
             xattr_names: 0,
@@ -103,6 +116,11 @@ impl Inode {
     /// Whether it is a directory.
     pub fn is_directory(&self) -> bool {
         self.kind == FileKind::Directory
+    }
+
+    /// Of a directory: the one that holds it.
+    pub fn parent(&self) -> InodeNumber {
+        self.home.directory
     }
 
     /// Notes that something of it changed.

@@ -6,8 +6,8 @@ use crate::fs::directory::{self, Place};
 use crate::fs::permission::SETGID;
 use crate::fs::plan::attributes::{check_owners, check_size, check_time, time_of};
 use crate::fs::{
-    AttributeChange, Caller, Context, Created, FileKind, Inode, LINK_MAX, NewObject, Plan, Reader, Record, SYMLINK_MAX,
-    SetTime,
+    AttributeChange, Caller, Context, Created, FileKind, Inode, LINK_MAX, NamePlace, NewObject, Plan, Reader, Record,
+    SYMLINK_MAX, SetTime,
 };
 
 impl Reader<'_> {
@@ -34,6 +34,7 @@ impl Reader<'_> {
         };
         let target = check_object(context, object, &parent)?;
         let mut inode = new_inode(context, &parent, object, initial.mode.unwrap_or(mode), next);
+        inode.home = NamePlace { directory, position };
         set_initial(context, &mut inode, initial)?;
         Ok(Plan::Record(Record::Create { directory, position, name, inode, target, now: context.now }))
     }
@@ -98,12 +99,11 @@ fn new_inode(context: &Context, parent: &Inode, object: &NewObject, mode: u32, n
     inode.gid = if parent.mode & SETGID != 0 { parent.gid } else { context.caller.gid() };
     match object {
         NewObject::Regular { exclusive } => inode.exclusive = *exclusive,
-        NewObject::Directory => inode.parent = parent.number,
         NewObject::Symlink(target) => inode.size = target.len() as u64,
         NewObject::BlockDevice(major, minor) | NewObject::CharacterDevice(major, minor) => {
             inode.device = (*major, *minor);
         }
-        NewObject::Fifo | NewObject::Socket => {}
+        NewObject::Directory | NewObject::Fifo | NewObject::Socket => {}
     }
     // A directory passes the inheritance of its group on to its subdirectories.
     if inode.is_directory() {

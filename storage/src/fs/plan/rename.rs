@@ -3,6 +3,7 @@
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::InodeNumber;
 use crate::fs::directory::{self, Place};
+use crate::fs::paths::climb;
 use crate::fs::{Context, Fate, Inode, LINK_MAX, Plan, Reader, Record, Renamed, access};
 
 /// What the new name means for the one that moves there.
@@ -87,21 +88,11 @@ impl Reader<'_> {
 
     /// Whether `directory` is `ancestor`, or lies somewhere below it.
     fn is_within(&self, directory: InodeNumber, ancestor: InodeNumber) -> Result<bool> {
-        let (mut at, mut mark, mut steps) = (directory, InodeNumber(0), 0u64);
-        while at != ancestor {
-            // Parents that go round in a circle are damage: the mark, moved ever more rarely, is met again.
-            if at == mark {
-                return Err(ErrorKind::Corrupt.into());
-            }
-            steps += 1;
-            if steps.is_power_of_two() {
-                mark = at;
-            }
-            if at == InodeNumber::ROOT {
-                return Ok(false);
-            }
-            at = Inode::load_directory(self.items, at)?.parent;
-        }
-        Ok(true)
+        let mut found = ancestor == InodeNumber::ROOT;
+        climb(self.items, directory, &mut |directory| {
+            found = found || directory.number == ancestor;
+            Ok(!found)
+        })?;
+        Ok(found)
     }
 }

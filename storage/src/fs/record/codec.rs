@@ -7,7 +7,7 @@
 use crate::format::{DecodeError, Decoder, Encoder, InodeNumber};
 use crate::fs::inode::{self, check_version, put_time, take_time};
 use crate::fs::layout::{DATA_END, ENTRY_HASH_BITS, ORDINAL_BITS, ORPHANS, XATTR_HASH_BITS, XATTR_VALUE_MAX};
-use crate::fs::{Encoded, FILE_SIZE_MAX, Fate, FileKind, NAME_MAX, Record, SYMLINK_MAX, Settings};
+use crate::fs::{Encoded, FILE_SIZE_MAX, Fate, FileKind, NAME_MAX, NamePlace, Record, SYMLINK_MAX, Settings};
 
 type Result<T> = std::result::Result<T, DecodeError>;
 
@@ -172,6 +172,9 @@ fn take_create<'a>(from: &mut Decoder<'a>) -> Result<Record<'a>> {
         || (inode.kind != FileKind::Symlink && !target.is_empty())
     {
         return Err(DecodeError::Field("target"));
+    }
+    if inode.home != (NamePlace { directory, position }) {
+        return Err(DecodeError::Field("home"));
     }
     Ok(Record::Create { directory, position, name, inode, target, now: take_time(from)? })
 }

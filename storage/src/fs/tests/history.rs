@@ -233,10 +233,25 @@ impl History {
             let names = node.xattrs.keys().map(|name| name.len() as u32 + 1).sum();
             assert_eq!(Inode::load(&self.fs.store, inode).unwrap().xattr_names, names);
             assert!(node.xattrs.iter().all(|(name, value)| reader.xattr(&all, inode, name).unwrap() == *value));
+            self.compare_names(number);
         }
         self.fs.reap(1 << 14);
         let inodes = self.fs.store.items.keys().filter(|key| key.kind == layout::INODE_KIND).count();
         assert_eq!((inodes, self.fs.inodes), (self.model.nodes.len(), self.model.nodes.len() as i64));
+    }
+}
+
+impl History {
+    /// An inode leads to all its paths, and has no item for any other name.
+    fn compare_names(&self, number: u64) {
+        let store = &self.fs.store;
+        let mut found = self.fs.reader().paths(InodeNumber(number)).unwrap();
+        let mut expected = self.model.paths(number);
+        found.sort();
+        expected.sort();
+        assert_eq!(found, expected, "{number}");
+        let stored = store.items.keys().filter(|key| (key.object, key.kind) == (number, layout::NAME_KIND)).count();
+        assert_eq!(stored, expected.len().saturating_sub(1), "{number}");
     }
 }
 

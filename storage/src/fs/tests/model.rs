@@ -104,6 +104,21 @@ impl Model {
         if number == 1 || named == 1 { 2 + below as u32 } else { 0 }
     }
 
+    /// All paths of a node.
+    pub fn paths(&self, number: u64) -> Vec<Vec<u8>> {
+        if number == 1 {
+            return vec![b"/".to_vec()];
+        }
+        let names =
+            self.nodes.iter().flat_map(|(above, node)| node.names.iter().map(move |(name, to)| (above, name, to)));
+        let mut paths = Vec::new();
+        for (above, name, _) in names.filter(|(_, _, named)| **named == number) {
+            let above = if *above == 1 { vec![vec![]] } else { self.paths(*above) };
+            paths.extend(above.into_iter().map(|path| [&path, b"/".as_slice(), name].concat()));
+        }
+        paths
+    }
+
     fn node(&self, number: u64) -> Answer<&Node> {
         self.nodes.get(&number).ok_or(Stale)
     }

@@ -14,8 +14,9 @@ fn one_of_each() -> Vec<Record<'static>> {
     let (inode, directory, now) = (InodeNumber(5), InodeNumber(1), at(77));
     let mut link = Inode::new(inode, FileKind::Symlink, now);
     link.size = 6;
+    link.home = NamePlace { directory, position: POSITION };
     let mut file = Inode::new(inode, FileKind::Regular, now);
-    file.exclusive = Some(3);
+    (file.exclusive, file.home) = (Some(3), link.home);
     let some = Settings { mode: Some(0o644), size: Some(9), modified: Some(at(-8)), ..Settings::default() };
     let all = Settings { uid: Some(1), gid: Some(2), accessed: Some(now), created: Some(now), ..some.clone() };
     let (position, name) = (POSITION, b"name".as_slice());
@@ -72,9 +73,14 @@ fn a_write_lends_its_bytes() {
     assert!(std::ptr::eq(record.encode().tail, bytes));
 }
 
+fn a_place() -> NamePlace {
+    NamePlace { directory: InodeNumber(8), position: POSITION }
+}
+
 fn an_inode() -> Inode {
     let mut inode = Inode::new(InodeNumber(5), FileKind::CharacterDevice, at(3));
     (inode.mode, inode.uid, inode.gid, inode.device) = (0o640, 1000, 100, (4, 64));
+    inode.home = a_place();
     (inode.accessed, inode.modified, inode.changed, inode.xattr_names) = (at(-4), at(5), at(6), 7);
     inode
 }
@@ -85,18 +91,22 @@ fn items_and_records_are_as_documented() {
     let inode = encode_inode(&an_inode());
     let entry = directory::encode(number, FileKind::Symlink, b"name");
     let xattr = xattrs::encode(b"user.name", 5, b"value");
+    let name = links::encode(a_place());
     let rename = &one_of_each()[8];
     let record = rename.encode().to_vec();
     for (heading, bytes) in [
         ("Inode item", &inode),
         ("Directory entry item", &entry),
         ("Extended attribute item", &xattr),
+        ("Name item", &name),
         ("File system record", &record),
     ] {
         assert_eq!(documented(heading, bytes.len()), *bytes, "{heading}:\n{}", render(bytes));
     }
     assert_eq!(decode_inode(number, &inode), Ok(an_inode()));
     assert_eq!(directory::decode(&entry), Ok((number, FileKind::Symlink, b"name".as_slice())));
+    assert_eq!(links::decode(&name), Ok(a_place()));
+    assert_eq!(links::hash(a_place()), 269_086_416_568_733_069);
     let header = xattrs::decode(&xattr).unwrap();
     assert_eq!((header.name, header.value_length, header.inline), (b"user.name".as_slice(), 5, b"value".as_slice()));
     assert_eq!(Record::decode(&record).as_ref(), Ok(rename));
