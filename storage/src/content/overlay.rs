@@ -14,7 +14,7 @@ use crate::format::InodeNumber;
 use crate::tree::Key;
 
 /// What a map's entry takes beside the bytes that it owns.
-const ENTRY_LEN: u64 = 64;
+pub(in crate::content) const ENTRY_LEN: u64 = 64;
 /// Consecutive dirty blocks that are counted at once.
 const SPAN_MAX: u64 = 1024;
 

@@ -3,7 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
-use crate::content::{DATA_END, Items, Layers};
+use crate::content::overlay::ENTRY_LEN;
+use crate::content::{DATA_END, Items, Layers, Overlay};
 use crate::format::InodeNumber;
 use crate::media::Choices;
 use crate::tree::Key;
@@ -168,6 +169,26 @@ impl Model {
         let some: Vec<_> = inodes.into_iter().filter(|inode| !unlogged(inode).is_empty()).collect();
         assert_eq!(layers.unlogged_inodes(), some);
         assert_eq!(committed.checked_add_signed(layers.allocated_change()), Some(self.allocated()));
+        layers.overlays().for_each(|overlay| self.check_overlay(&overlay.read()));
+        assert!(layers.is_dirty() || layers.dirty_bytes() == 0);
+    }
+
+    /// What an overlay keeps true, and that its counts are those of what is in it.
+    fn check_overlay(&self, overlay: &Overlay) {
+        let (mut bytes, mut allocated_change) = (0, 0);
+        for (_, value) in overlay.items(Key::MIN, Key::MAX) {
+            bytes += ENTRY_LEN + value.map_or(0, <[u8]>::len) as u64;
+        }
+        for (_, file) in overlay.files() {
+            let (blocks, holes) = (file.blocks.len() as u64, file.holes.len() as u64);
+            bytes += 2 * ENTRY_LEN + blocks * (self.block_len + ENTRY_LEN) + holes * ENTRY_LEN;
+            allocated_change += file.allocated_change;
+            for (number, block) in &file.blocks {
+                assert!(!file.holes.contains(*number) && block.len() as u64 == self.block_len);
+                assert!(block.iter().any(|byte| *byte != 0), "a block of zeros is a hole");
+            }
+        }
+        assert_eq!((overlay.bytes(), overlay.allocated_change()), (bytes, allocated_change));
     }
 }
 
