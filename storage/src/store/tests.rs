@@ -85,7 +85,8 @@ fn each_extent_is_read_once_and_what_follows_comes_along() {
     store.account().segments().flush().unwrap();
     // The second read from the disk would fail.
     disk.fail_read(1);
-    read(&store, &[pointers[5], pointers[2], pointers[5]]).unwrap();
+    let elsewhere = append(&store, 8..9)[0];
+    read(&store, &[pointers[5], elsewhere, pointers[2], pointers[5]]).unwrap();
     assert!(reads(&disk, || read(&store, &pointers[6..]).map(drop)), "a reader at random wants no neighbours");
     disk.fail_read(1);
     read(&store, &pointers[..2]).unwrap();

@@ -10,6 +10,7 @@ use crate::content::write_back::WriteBack;
 use crate::content::{Edit, Items, ItemsMut, Layers, RUN_KIND, WrittenBack, allocated_key, write_back};
 use crate::error::{ErrorKind, Result};
 use crate::executor::{Executor, Inline};
+use crate::extent::{Header, Origin};
 use crate::format::{Birth, DatasetId, InodeNumber, SlotId};
 use crate::media::{Choices, Simulator};
 use crate::store::{CommitWriter, Store};
@@ -226,6 +227,19 @@ fn small_files_are_packed() {
             pieces.push((key.object, key.position, run.hashes.len()));
         }
     }
+    for (id, pieces) in &extents {
+        let mut bytes = Vec::new();
+        layers.store().account().read_extent(*id, &mut bytes).unwrap();
+        let (inode, first_block) = (InodeNumber(pieces[0].0), pieces[0].1);
+        let origin = Origin { dataset: HOW.dataset, inode, first_block };
+        assert_eq!(Header::decode(&bytes).unwrap().origin, origin, "cleaning sorts by it");
+    }
+    for (inode, blocks) in (1..).zip(lengths) {
+        let mut buffer = vec![0; blocks * 4096];
+        layers.read(InodeNumber(inode), 0, &mut buffer).unwrap();
+        assert_eq!(buffer, noise(blocks * 4096, inode));
+    }
+    assert_eq!(layers.store().block_cache().misses, 0, "what was just written is cached");
     let mut extents: Vec<_> = extents.into_values().collect();
     extents.sort_unstable();
     let expected = [

@@ -227,7 +227,7 @@ fn any_bytes(length: usize, choices: &mut Choices) -> Vec<u8> {
 
 #[test]
 fn histories_agree_with_the_model() {
-    for seed in 0..12 {
+    for seed in 0..18 {
         let mut history = History::new(seed);
         (0..150).for_each(|_| history.step());
         history.commit();

@@ -98,8 +98,8 @@ impl Model {
         ranges
     }
 
-    fn seek(&self, inode: InodeNumber, offset: u64, end: u64, data: bool) -> Option<u64> {
-        let (blocks, first) = (self.blocks(inode), offset / self.block_len);
+    fn seek(&self, blocks: &BTreeSet<u64>, offset: u64, end: u64, data: bool) -> Option<u64> {
+        let first = offset / self.block_len;
         let found = match data {
             true => blocks.range(first..).next().copied(),
             false => (first..).find(|number| !blocks.contains(number)),
@@ -113,7 +113,7 @@ impl Model {
             let blocks = self.blocks(*inode);
             assert_eq!(state.allocated(*inode).unwrap(), blocks.len() as u64 * self.block_len, "{inode:?}");
             for window in &self.files[inode] {
-                self.check_window(state, *inode, window, choices);
+                self.check_window(state, *inode, window, &blocks, choices);
             }
         }
         assert_eq!(scan(state, Key::MIN, Key::MAX, usize::MAX), self.scan(Key::MIN, Key::MAX, usize::MAX));
@@ -125,7 +125,14 @@ impl Model {
         }
     }
 
-    fn check_window(&self, state: &dyn Items, inode: InodeNumber, window: &Window, choices: &mut Choices) {
+    fn check_window(
+        &self,
+        state: &dyn Items,
+        inode: InodeNumber,
+        window: &Window,
+        blocks: &BTreeSet<u64>,
+        choices: &mut Choices,
+    ) {
         let length = window.bytes.len() as u64;
         // Also what lies around it, and crosses its ends.
         let before = window.start.min(choices.below(self.block_len * 2));
@@ -145,7 +152,7 @@ impl Model {
             let (offset, data) = (from + choices.below(length + 2 * self.block_len), choices.below(2) == 0);
             let end = [u64::MAX, DATA_END, offset, offset + 1 + choices.below(length)][choices.below(4) as usize];
             let found = state.seek(inode, offset, end, data).unwrap();
-            assert_eq!(found, self.seek(inode, offset, end, data), "{offset} to {end}, {data}");
+            assert_eq!(found, self.seek(blocks, offset, end, data), "{offset} to {end}, {data}");
         }
     }
 
