@@ -116,6 +116,8 @@ fn operation_id(route: &Route) -> String {
 mod tests {
     use std::collections::BTreeSet;
 
+    use cow_api::v1::Code;
+
     use crate::control::routes;
 
     use super::*;
@@ -138,6 +140,21 @@ mod tests {
         assert!(references.len() > routes.len());
         for reference in references {
             assert!(document.pointer(reference.strip_prefix('#').unwrap()).is_some(), "{reference} leads nowhere");
+        }
+    }
+
+    #[test]
+    fn the_documentation_has_every_route_and_every_code() {
+        let text = include_str!("../../../docs/control.md");
+        for route in routes::all() {
+            let row = format!("| `{} {}` |", route.method.as_str(), route.path);
+            assert!(text.contains(&row), "docs/control.md lacks {row}");
+            let missing = route.query.iter().find(|query| !text.contains(&format!("`?{}", query.name)));
+            assert!(missing.is_none(), "docs/control.md lacks a parameter of {row}");
+        }
+        for code in Code::all().filter(|code| *code != Code::Unknown) {
+            let row = format!("| `{}` | {} | {} |", code.as_str(), code.status(), code.exit_code());
+            assert!(text.contains(&row), "docs/control.md lacks {row}");
         }
     }
 

@@ -5,6 +5,7 @@ use std::io::{Read, Write};
 use std::net::TcpListener;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::{UnixDatagram, UnixListener, UnixStream};
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
@@ -165,4 +166,26 @@ fn a_socket_of_the_service_managers_is_served_and_left_to_it() {
         assert_eq!(answer(&received).unwrap().status, 200);
     }
     assert!(path.exists() && !setup.socket().exists());
+}
+
+#[test]
+fn systemd_finds_no_fault_with_the_units() {
+    let (scratch, _) = setup("units");
+    let units = Path::new(env!("CARGO_MANIFEST_DIR")).join("../daemon/systemd");
+    let read = |name: &str| fs::read_to_string(units.join(name)).unwrap();
+    let copy = |name: &str, text: &str| {
+        let path = scratch.path().join(name);
+        fs::write(&path, text).unwrap();
+        path
+    };
+    // The program is not installed here.
+    let service = copy("cowd.service", &read("cowd.service").replace("/usr/bin/cowd", "/bin/true"));
+    let socket = copy("cowd.socket", &read("cowd.socket"));
+    let Ok(verified) = Command::new("systemd-analyze").arg("verify").arg(service).arg(socket).output() else {
+        println!("skipped: systemd-analyze is not installed");
+        return;
+    };
+    let said = String::from_utf8_lossy(&verified.stderr);
+    let faults: Vec<&str> = said.lines().filter(|line| line.contains("cowd.")).collect();
+    assert!(faults.is_empty(), "{faults:#?}");
 }
