@@ -186,9 +186,7 @@ impl Catalog {
             }
             Holder::Snapshot(id) => {
                 let dataset = self.dataset_of(holder)?;
-                if self.snapshots.remove(&id).is_some_and(|snapshot| !snapshot.holds.is_empty()) {
-                    self.edits.touch_holds(id);
-                }
+                self.snapshots.remove(&id);
                 self.index.timelines.remove(&(dataset, id));
                 dataset
             }

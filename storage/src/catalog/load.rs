@@ -150,6 +150,7 @@ impl Catalog {
         let dataset = self.datasets.get(&snapshot.dataset);
         self.is_sound_id(id.0)
             && dataset.is_some_and(|dataset| dataset.fate != Fate::Purged || snapshot.fate == Fate::Purged)
+            && (snapshot.holds.is_empty() || self.live_snapshot(id))
             && self.is_sound_edge(&snapshot.edge, snapshot.birth)
             // Parents are made before their children, so there is no cycle.
             && snapshot.edge.parent.is_none_or(|parent| parent < id)

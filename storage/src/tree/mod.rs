@@ -26,7 +26,7 @@ pub use key::Key;
 pub use node::{Interior, Leaf, Node, NodePointer, Root};
 pub use reader::Reader;
 pub use store::{NodeStore, NodeWriter};
-pub use walk::{Step, Visited, walk_all, walk_born_after};
+pub use walk::{Step, Visited, walk_all, walk_born_after, walk_born_after_past_damage};
 
 #[cfg(test)]
 mod tests;

@@ -19,11 +19,20 @@ pub fn walk_born_after(
     leaves: u64,
     visit: &mut dyn FnMut(Dead),
 ) -> Result<Option<Key>> {
-    let mut walk = BornAfter { store, after, from, leaves: leaves.max(1), visit, go_on_from: None };
-    if let Some(top) = Subtree::whole(root) {
-        walk.subtree(&top)?;
-    }
-    Ok(walk.go_on_from)
+    BornAfter { store, after, from, leaves: leaves.max(1), visit, damaged: None, go_on_from: None }.tree(root)
+}
+
+/// The same, but past damage: a node that is `Corrupt` is visited, what it leads to is not, and `damaged` is told.
+pub fn walk_born_after_past_damage(
+    store: &dyn NodeStore,
+    root: &Root,
+    after: Birth,
+    from: Key,
+    leaves: u64,
+    visit: &mut dyn FnMut(Dead),
+    damaged: &mut dyn FnMut(Error),
+) -> Result<Option<Key>> {
+    BornAfter { store, after, from, leaves: leaves.max(1), visit, damaged: Some(damaged), go_on_from: None }.tree(root)
 }
 
 struct BornAfter<'a> {
@@ -32,10 +41,19 @@ struct BornAfter<'a> {
     from: Key,
     leaves: u64,
     visit: &'a mut dyn FnMut(Dead),
+    /// Who is told of damage, if it does not end the walk.
+    damaged: Option<&'a mut dyn FnMut(Error)>,
     go_on_from: Option<Key>,
 }
 
 impl BornAfter<'_> {
+    fn tree(mut self, root: &Root) -> Result<Option<Key>> {
+        if let Some(top) = Subtree::whole(root) {
+            self.subtree(&top)?;
+        }
+        Ok(self.go_on_from)
+    }
+
     /// Returns whether the walk is past the whole subtree.
     fn subtree(&mut self, subtree: &Subtree) -> Result<bool> {
         if subtree.pointer.birth <= self.after || subtree.upper.is_some_and(|upper| upper <= self.from) {
@@ -45,12 +63,21 @@ impl BornAfter<'_> {
             self.go_on_from = Some(subtree.lower());
             return Ok(false);
         }
-        match &*subtree.load(self.store)? {
-            Node::Leaf(leaf) => {
+        let node = match (subtree.load(self.store), &mut self.damaged) {
+            (Ok(node), _) => Some(node),
+            (Err(error), Some(damaged)) if error.kind() == ErrorKind::Corrupt => {
+                damaged(error);
+                None
+            }
+            (Err(error), _) => return Err(error),
+        };
+        match node.as_deref() {
+            None => self.leaves -= 1,
+            Some(Node::Leaf(leaf)) => {
                 self.leaves -= 1;
                 self.blocks(leaf);
             }
-            Node::Interior(node) => {
+            Some(Node::Interior(node)) => {
                 for number in 0..node.keys.len() {
                     if !self.subtree(&subtree.child(node, number))? {
                         return Ok(false);

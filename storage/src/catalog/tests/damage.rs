@@ -57,6 +57,9 @@ fn try_with(store: &Store, root: &Root, edit: Edit) -> bool {
 }
 
 fn exercise(catalog: &mut Catalog) {
+    let lists = catalog.forest().into_iter().map(|holder| catalog.list(holder).unwrap().id);
+    let (all, distinct): (Vec<u64>, std::collections::BTreeSet<u64>) = lists.map(|id| (id, id)).unzip();
+    assert_eq!(all.len(), distinct.len());
     catalog.list_snapshots();
     for info in catalog.list_datasets() {
         if catalog.live_dataset(info.id) {

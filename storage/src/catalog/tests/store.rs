@@ -1,6 +1,6 @@
 //! Nodes in memory, which cannot be read once they are freed, and sets of pointers.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use parking_lot::Mutex;
@@ -13,11 +13,17 @@ use crate::tree::*;
 #[derive(Default)]
 pub struct Store {
     nodes: Mutex<(u32, HashMap<SlotId, Arc<Node>>)>,
+    damaged: Mutex<HashSet<SlotId>>,
 }
 
 impl Store {
     pub fn lose(&self, id: SlotId) {
         self.nodes.lock().1.remove(&id).expect("a node is freed once");
+    }
+
+    /// From now on a node cannot be read.
+    pub fn damage(&self, id: SlotId) {
+        self.damaged.lock().insert(id);
     }
 
     /// How many nodes were ever written.
@@ -37,6 +43,9 @@ impl Store {
 
 impl NodeStore for Store {
     fn read(&self, pointer: &NodePointer) -> Result<Arc<Node>> {
+        if self.damaged.lock().contains(&pointer.id) {
+            return Err(Error::new(ErrorKind::Corrupt, "a damaged node is read"));
+        }
         let nodes = self.nodes.lock();
         nodes.1.get(&pointer.id).cloned().ok_or(Error::new(ErrorKind::Corrupt, "a freed node is read"))
     }

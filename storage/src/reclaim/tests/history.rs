@@ -9,7 +9,7 @@ use crate::reclaim::*;
 
 #[test]
 fn random_histories_free_what_nobody_needs_and_nothing_else() {
-    for seed in 0..24 {
+    for seed in 0..40 {
         let mut world = World::new(seed);
         for _ in 0..120 {
             commit(&mut world);

@@ -1,4 +1,5 @@
 //! Random histories of datasets against a model that keeps every holder's full set of pointers.
 
+mod damage;
 mod history;
 mod world;

@@ -66,7 +66,7 @@ impl World {
         at(self.birth.0)
     }
 
-    fn forget(&mut self, freed: &[Dead]) {
+    pub fn forget(&mut self, freed: &[Dead]) {
         for dead in freed {
             count(&mut self.stored, dead, -1);
             if dead.is_node {
@@ -78,7 +78,9 @@ impl World {
     pub fn create(&mut self) -> DatasetId {
         let name = self.name();
         let state = State::default();
-        let id = self.catalog.create_dataset(&name, &Properties::default(), state, self.now()).unwrap();
+        let user = [("test:name".to_owned(), name.clone())].into();
+        let properties = Properties { user, ..Properties::default() };
+        let id = self.catalog.create_dataset(&name, &properties, state, self.now()).unwrap();
         self.hold(Holder::Head(id), id, Pointers::new());
         id
     }
@@ -201,6 +203,7 @@ impl World {
             Ok(())
         })
         .unwrap();
+        assert!(progress.damage.is_none(), "a job reads what is freed");
         self.forget(&freed);
         progress
     }
@@ -281,11 +284,11 @@ impl World {
         let (mut system, mut freed, mark) = (self.system, Pointers::new(), self.store.mark());
         while catalog.has_jobs() {
             let sources = Sources { nodes: &self.store, system: &system };
-            step(&mut catalog, sources, 50, &mut |dead| {
+            let progress = step(&mut catalog, sources, 50, &mut |dead| {
                 count(&mut freed, dead, 1);
                 Ok(())
-            })
-            .unwrap();
+            });
+            assert!(progress.unwrap().damage.is_none());
             let edits = catalog.take_edits();
             let mut dead = Vec::new();
             system = apply(&self.store, &system, edits, self.birth, &mut dead).unwrap().root;
