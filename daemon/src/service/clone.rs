@@ -3,7 +3,7 @@
 use cow_api::v1::{Change, CloneSnapshot, Code, Dataset, Problem};
 
 use crate::clock;
-use crate::service::convert::{Names, property_change};
+use crate::service::convert::property_change;
 use crate::service::problem::problem;
 use crate::service::{Answer, Service};
 
@@ -18,6 +18,6 @@ impl Service {
         let info = self.pool().clone_snapshot(snapshot, &request.name, &change, clock::now()).map_err(problem)?;
         self.share(&info.name)?;
         self.dataset_changed(&info.name, Change::Created);
-        Ok(self.shown_dataset(&Names::default().with_snapshot(info.origin, snapshot), &info))
+        Ok(self.shown_dataset(&info))
     }
 }

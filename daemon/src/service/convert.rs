@@ -25,18 +25,6 @@ impl Names {
         names
     }
 
-    /// The names of a few datasets, and of no snapshots.
-    pub fn of_datasets(datasets: impl IntoIterator<Item = (DatasetId, String)>) -> Self {
-        Self { datasets: datasets.into_iter().collect(), snapshots: HashMap::new() }
-    }
-
-    /// The same, with one snapshot's full name.
-    #[must_use]
-    pub fn with_snapshot(mut self, id: Option<SnapshotId>, name: &str) -> Self {
-        self.snapshots.extend(id.map(|id| (id, name.to_owned())));
-        self
-    }
-
     /// Adds the names of another listing; names that are there already count more.
     pub fn add(&mut self, listing: &Listing) {
         for dataset in &listing.datasets {
@@ -55,43 +43,60 @@ impl Names {
 
     /// A snapshot, with the name of its dataset.
     pub fn snapshot(&self, info: &SnapshotInfo) -> v1::Snapshot {
-        let dataset = self.datasets.get(&info.dataset).cloned().unwrap_or_default();
-        v1::Snapshot {
-            id: info.id.0,
-            name: format!("{dataset}@{}", info.name),
-            dataset,
-            created: clock::time(info.created),
-            commit: info.birth.0,
-            root_hash: info.root_hash.0.iter().map(|byte| format!("{byte:02x}")).collect(),
-            parent: info.parent.map(|id| self.origin(id)),
-            referenced: info.referenced,
-            exclusive: None,
-            holds: info.holds.clone(),
-            automatic: info.automatic,
-            destroyed: info.destroyed.map(clock::time),
-        }
+        let dataset = self.datasets.get(&info.dataset).map_or("", String::as_str);
+        shown_snapshot(dataset, info, info.parent.map(|id| self.origin(id)))
+    }
+}
+
+fn shown_snapshot(dataset: &str, info: &SnapshotInfo, parent: Option<v1::Origin>) -> v1::Snapshot {
+    v1::Snapshot {
+        id: info.id.0,
+        name: format!("{dataset}@{}", info.name),
+        dataset: dataset.to_owned(),
+        created: clock::time(info.created),
+        commit: info.birth.0,
+        root_hash: info.root_hash.0.iter().map(|byte| format!("{byte:02x}")).collect(),
+        parent,
+        referenced: info.referenced,
+        exclusive: None,
+        holds: info.holds.clone(),
+        automatic: info.automatic,
+        destroyed: info.destroyed.map(clock::time),
     }
 }
 
 impl Service {
-    /// A dataset, with the path of its share.
-    pub(super) fn shown_dataset(&self, names: &Names, info: &DatasetInfo) -> v1::Dataset {
+    /// A dataset of a listing, with the path of its share.
+    pub(super) fn listed_dataset(&self, names: &Names, info: &DatasetInfo) -> v1::Dataset {
+        self.dataset_with(info, info.origin.map(|id| names.origin(id)))
+    }
+
+    /// One dataset. No listing is made for the name of its origin, which would cost more than most verbs.
+    pub(super) fn shown_dataset(&self, info: &DatasetInfo) -> v1::Dataset {
+        self.dataset_with(info, info.origin.map(|id| self.origin(id)))
+    }
+
+    /// One snapshot of a dataset of that name.
+    pub(super) fn shown_snapshot(&self, dataset: &str, info: &SnapshotInfo) -> v1::Snapshot {
+        shown_snapshot(dataset, info, info.parent.map(|id| self.origin(id)))
+    }
+
+    fn origin(&self, id: SnapshotId) -> v1::Origin {
+        v1::Origin { id: id.0, name: self.pool().snapshot_name(id).ok() }
+    }
+
+    fn dataset_with(&self, info: &DatasetInfo, origin: Option<v1::Origin>) -> v1::Dataset {
         v1::Dataset {
             id: info.id.0,
             name: info.name.clone(),
             properties: shown_properties(&info.properties),
-            origin: info.origin.map(|id| names.origin(id)),
+            origin,
             created: clock::time(info.created),
             referenced: info.referenced,
             exclusive: None,
             share: self.parts.shares.by_dataset(info.id).map(|share| share.path.clone()),
             destroyed: info.destroyed.map(clock::time),
         }
-    }
-
-    /// The names of everything that is not destroyed.
-    pub(super) fn names(&self) -> Answer<Names> {
-        Ok(Names::of(&self.listing()?))
     }
 
     /// Everything that is not destroyed.

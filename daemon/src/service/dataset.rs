@@ -19,7 +19,7 @@ impl Service {
         let info = self.pool().create_dataset(&request.name, &properties, clock::now()).map_err(problem)?;
         self.share(&info.name)?;
         self.dataset_changed(&info.name, Change::Created);
-        Ok(self.shown_dataset(&Names::default(), &info))
+        Ok(self.shown_dataset(&info))
     }
 
     /// Makes the datasets above a name that are missing, with default properties.
@@ -44,7 +44,7 @@ impl Service {
         let names = Names::of(&listing);
         let wanted = |name: &str| under.is_none_or(|under| is_at_or_below(name, under));
         let datasets = listing.datasets.iter().filter(|info| wanted(&info.name));
-        let datasets: Vec<Dataset> = datasets.map(|info| self.shown_dataset(&names, info)).collect();
+        let datasets: Vec<Dataset> = datasets.map(|info| self.listed_dataset(&names, info)).collect();
         if let Some(under) = under.filter(|_| datasets.is_empty()) {
             let problem = Problem::new(Code::NotFound, format!("there is no dataset {under}"));
             return Err(problem.with_hint("'cowctl list' shows what there is"));
@@ -57,9 +57,7 @@ impl Service {
     /// One dataset, with what destroying it would free.
     pub fn dataset(&self, name: &str) -> Answer<Dataset> {
         let info = self.pool().dataset(name).map_err(problem)?;
-        let names = if info.origin.is_some() { self.names()? } else { Names::default() };
-        let exclusive = self.would_free(name)?;
-        Ok(Dataset { exclusive, ..self.shown_dataset(&names, &info) })
+        Ok(Dataset { exclusive: self.would_free(name)?, ..self.shown_dataset(&info) })
     }
 
     /// Changes properties.
@@ -78,6 +76,6 @@ impl Service {
         let info = self.pool().rename_dataset(name, to, clock::now()).map_err(problem)?;
         self.share_below(&info.name)?;
         self.dataset_changed(&info.name, Change::Renamed);
-        Ok(self.shown_dataset(&self.names()?, &info))
+        Ok(self.shown_dataset(&info))
     }
 }

@@ -1,6 +1,7 @@
 //! Destroying, what it would free, and taking it back.
 
 use cow_api::v1::{Change, Code, Destroyed, Listing, Problem, Undelete, Undeleted};
+use cow_storage::catalog::DatasetInfo;
 use cow_storage::error::{Error, ErrorKind};
 use cow_storage::format::{DatasetId, Timestamp};
 
@@ -61,24 +62,20 @@ impl Service {
         Ok(Destroyed { snapshots: vec![name.to_owned()], ..nothing(name, frees) })
     }
 
-    /// A dataset with its snapshots, and those below it.
+    /// A dataset with its snapshots, and with those below it if they go too.
     fn family(&self, name: &str, how: How) -> Answer<(Destroyed, Vec<DatasetId>)> {
-        let listing = self.listing()?;
-        let wanted = |found: &str| found == name || (how.recursive && is_at_or_below(found, name));
-        let datasets: Vec<_> = listing.datasets.iter().filter(|info| wanted(&info.name)).collect();
-        if datasets.is_empty() {
-            // The engine's own words for what is not there.
-            self.pool().dataset(name).map_err(problem)?;
+        let mut datasets = vec![self.pool().dataset(name).map_err(problem)?];
+        if how.recursive {
+            let is_below = |info: &DatasetInfo| info.name != name && is_at_or_below(&info.name, name);
+            datasets.extend(self.listing()?.datasets.into_iter().filter(is_below));
         }
-        let frees = datasets.iter().map(|info| Ok(self.would_free(&info.name)?.unwrap_or(0)));
-        let frees = frees.sum::<Answer<u64>>()?;
-        let names = Names::of(&listing);
-        let snapshots = listing.snapshots.iter().map(|info| names.snapshot(info));
-        let destroyed = Destroyed {
-            datasets: datasets.iter().map(|info| info.name.clone()).collect(),
-            snapshots: snapshots.filter(|found| wanted(&found.dataset)).map(|found| found.name).collect(),
-            ..nothing(name, frees)
-        };
+        let mut destroyed = nothing(name, 0);
+        for info in &datasets {
+            destroyed.frees += self.would_free(&info.name)?.unwrap_or(0);
+            let snapshots = self.pool().snapshots_of(info.id).map_err(problem)?;
+            destroyed.snapshots.extend(snapshots.into_iter().map(|(part, _)| format!("{}@{part}", info.name)));
+            destroyed.datasets.push(info.name.clone());
+        }
         Ok((destroyed, datasets.iter().map(|info| info.id).collect()))
     }
 
@@ -98,10 +95,10 @@ impl Service {
     /// What was destroyed and can be undeleted.
     pub fn destroyed(&self) -> Answer<Listing> {
         let destroyed = self.pool().destroyed().map_err(problem)?;
-        let mut names = self.names()?;
+        let mut names = Names::of(&self.listing()?);
         names.add(&destroyed);
         Ok(Listing {
-            datasets: destroyed.datasets.iter().map(|info| self.shown_dataset(&names, info)).collect(),
+            datasets: destroyed.datasets.iter().map(|info| self.listed_dataset(&names, info)).collect(),
             snapshots: destroyed.snapshots.iter().map(|info| names.snapshot(info)).collect(),
         })
     }

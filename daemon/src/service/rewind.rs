@@ -13,7 +13,6 @@ impl Service {
         self.share(name)?;
         self.dataset_changed(name, Change::Rewound);
         let info = self.pool().dataset(name).map_err(problem)?;
-        let names = self.names()?;
-        Ok(Rewound { dataset: self.shown_dataset(&names, &info), saved: names.snapshot(&saved) })
+        Ok(Rewound { dataset: self.shown_dataset(&info), saved: self.shown_snapshot(name, &saved) })
     }
 }

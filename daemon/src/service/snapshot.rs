@@ -4,7 +4,6 @@ use cow_api::v1::{Change, Code, NewSnapshot, Problem, Snapshot, Snapshots, TakeS
 use cow_storage::format::Timestamp;
 
 use crate::clock;
-use crate::service::convert::Names;
 use crate::service::problem::problem;
 use crate::service::share::is_at_or_below;
 use crate::service::{Answer, Service};
@@ -35,10 +34,8 @@ impl Service {
         }
         let pairs: Vec<(&str, &str)> = wanted.iter().map(|(dataset, name)| (&**dataset, &**name)).collect();
         let infos = self.pool().snapshot(&pairs, now).map_err(problem)?;
-        // Known without a listing, which would cost more than the snapshots where there are thousands.
-        let datasets = infos.iter().zip(&wanted).map(|(info, (dataset, _))| (info.dataset, dataset.clone()));
-        let names = Names::of_datasets(datasets);
-        let snapshots: Vec<Snapshot> = infos.iter().map(|info| names.snapshot(info)).collect();
+        let taken = infos.iter().zip(&wanted);
+        let snapshots: Vec<Snapshot> = taken.map(|(info, (dataset, _))| self.shown_snapshot(dataset, info)).collect();
         snapshots.iter().for_each(|snapshot| self.snapshot_changed(&snapshot.name, Change::Created));
         Ok(Snapshots { snapshots })
     }
@@ -59,8 +56,7 @@ impl Service {
     /// One snapshot, with what destroying it would free.
     pub fn snapshot(&self, name: &str) -> Answer<Snapshot> {
         let info = self.pool().snapshot_info(name).map_err(problem)?;
-        let exclusive = self.would_free(name)?;
-        Ok(Snapshot { exclusive, ..self.names()?.snapshot(&info) })
+        Ok(Snapshot { exclusive: self.would_free(name)?, ..self.shown_snapshot(dataset_of(name), &info) })
     }
 
     /// Gives a snapshot another name behind its `@`.
@@ -75,8 +71,13 @@ impl Service {
             }
         };
         let info = self.pool().rename_snapshot(name, to, clock::now()).map_err(problem)?;
-        let shown = self.names()?.snapshot(&info);
+        let shown = self.shown_snapshot(dataset_of(name), &info);
         self.snapshot_changed(&shown.name, Change::Renamed);
         Ok(shown)
     }
+}
+
+/// The dataset in a snapshot's full name.
+fn dataset_of(snapshot: &str) -> &str {
+    snapshot.split_once('@').map_or(snapshot, |(dataset, _)| dataset)
 }

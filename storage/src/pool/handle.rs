@@ -161,6 +161,11 @@ impl Pool {
         self.core.catalog.read().snapshot_named(dataset, name)
     }
 
+    /// A snapshot's full name, as in `a/b@s`; once it is destroyed, the one it had.
+    pub fn snapshot_name(&self, snapshot: SnapshotId) -> Result<String> {
+        self.core.catalog.read().snapshot_name(snapshot)
+    }
+
     /// The dataset whose timeline a snapshot is on.
     pub fn dataset_of_snapshot(&self, snapshot: SnapshotId) -> Result<DatasetId> {
         self.core.catalog.read().dataset_of(Holder::Snapshot(snapshot))

@@ -11,7 +11,7 @@ use crate::v1::PropertyChange;
 pub struct Origin {
     /// Its id.
     pub id: u64,
-    /// Its full name, where it exists and was looked up: in listings, and where one thing is asked for.
+    /// Its full name, unless it was destroyed since.
     #[serde(default)]
     pub name: Option<String>,
 }
