@@ -10,6 +10,7 @@ use cow_storage::media::{Media, Simulator};
 use cow_storage::pool::{Budgets, Pool};
 
 use crate::history::pools::{draw_budgets, draw_pool, open};
+use crate::history::steps::Mood;
 use crate::history::{Draw, Journal, World};
 
 /// Steps that are told when a history fails.
@@ -41,6 +42,7 @@ pub(super) struct History {
     pub boot: u64,
     /// The disk is to fail soon: until which step.
     pub armed: Option<u64>,
+    pub mood: Mood,
     trace: VecDeque<String>,
 }
 
@@ -61,6 +63,7 @@ impl History {
         let media: Arc<dyn Media> = disk.clone();
         let budgets = draw_budgets(&mut draw);
         let new = draw_pool(&mut draw);
+        let mood = Mood::draw(&mut draw);
         let trace = VecDeque::from([format!("a log of {} bytes, {budgets:?}", new.intent_size)]);
         Pool::create(&media, &new).expect("a pool can be made on an empty disk");
         let pool = open(&disk, &budgets, 1, now).expect("a new pool can be opened");
@@ -81,6 +84,7 @@ impl History {
             given: BTreeMap::new(),
             boot: 1,
             armed: None,
+            mood,
             trace,
         }
     }
@@ -98,8 +102,9 @@ impl History {
     /// Ends the history: nothing may be left of what is destroyed.
     fn end(mut self) {
         self.step += 1;
-        self.armed = None;
-        self.disk.set_fuse(None);
+        if self.armed.is_some() {
+            self.lose_power();
+        }
         self.reopen_cleanly();
         let emptied = self.empty();
         let live = emptied.unwrap_or_else(|error| panic!("empty the pool: {error:?}"));

@@ -9,11 +9,25 @@ use cow_storage::pool::Listing;
 
 use crate::history::run::History;
 use crate::history::tree::Body;
-use crate::history::{Answer, Call, Finds, InFlight, Journal, Made, Verb, VerbAnswer, World};
+use crate::history::{Answer, Call, Draw, Finds, InFlight, Journal, Made, Verb, VerbAnswer, World};
 use crate::model::Model;
 
 /// Files with more are erased in the background.
 const ERASED_AT_ONCE_MAX: u64 = 1 << 20;
+
+/// How many of 1000 steps are what, for a while: commits far apart and close together show different mistakes.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Mood {
+    ends: u64,
+    verbs: u64,
+    background: u64,
+}
+
+impl Mood {
+    pub fn draw(draw: &mut Draw) -> Self {
+        Self { ends: *draw.pick(&[10, 25, 50]), verbs: *draw.pick(&[2, 15, 70]), background: *draw.pick(&[2, 20, 80]) }
+    }
+}
 
 /// What a step was doing when it failed.
 pub(super) enum Deed {
@@ -57,23 +71,41 @@ impl History {
         if self.armed.is_some_and(|until| self.step > until) {
             return self.lose_power();
         }
+        if self.draw.one_in(100) {
+            self.mood = Mood::draw(&mut self.draw);
+        }
+        let Mood { ends, verbs, background } = self.mood;
         match self.draw.below(1000) {
-            0..=4 if self.armed.is_none() => self.lose_power(),
-            5..=9 if self.armed.is_none() => self.kill(),
-            10..=12 if self.armed.is_none() => self.reopen_cleanly(),
-            13..=22 if self.armed.is_none() => self.arm(),
-            23..=92 => self.verb_step(),
-            93..=112 => self.background("commit", |history| history.pool.commit(history.now).map(|()| true)),
-            113..=137 => {
+            at if at < ends => self.end_step(),
+            at if at < ends + verbs => self.verb_step(),
+            at if at < ends + verbs + background => self.background_step(),
+            at if at >= 985 => self.snapshot_call(),
+            _ => self.head_call(),
+        }
+    }
+
+    /// An end of the process or of the power, or the beginning of one.
+    fn end_step(&mut self) {
+        match self.draw.below(6) {
+            _ if self.armed.is_some() => self.head_call(),
+            0 => self.lose_power(),
+            1 => self.kill(),
+            2 => self.reopen_cleanly(),
+            _ => self.arm(),
+        }
+    }
+
+    fn background_step(&mut self) {
+        match self.draw.below(3) {
+            0 => self.background("commit", |history| history.pool.commit(history.now).map(|()| true)),
+            1 => {
                 let budget = 1 + self.draw.below(300);
                 self.background("reclaim", |history| Ok(history.pool.reclaim_step(budget, history.now)?.idle));
             }
-            138..=157 => {
+            _ => {
                 let budget = 1 + self.draw.below(2 << 20);
                 self.background("clean", |history| Ok(history.pool.clean_step(budget, history.now)?.idle));
             }
-            158..=170 => self.snapshot_call(),
-            _ => self.head_call(),
         }
     }
 
@@ -92,7 +124,16 @@ impl History {
         self.tell(format!("{name} {call:?} {who:?}"));
         let files = self.pool.file_system(&name).unwrap_or_else(|error| panic!("open {name}: {error:?}"));
         let got = call.answer(&*files, &who);
+        // Even a call that is refused may first make room.
+        if let Err(error) = &got
+            && self.is_failure(error)
+        {
+            return self.fail(error.kind(), Deed::Background);
+        }
         compare(got, call.make(&*model, &who));
+        if self.count_commits() {
+            self.journal.committed(self.world.clone(), self.world.clone(), 0);
+        }
     }
 
     /// A call of a head's file system.

@@ -67,10 +67,10 @@ impl Model {
         self.state().inodes.get(&inode).cloned().map(Saved)
     }
 
-    /// Sets an inode to what it was, if it is there.
+    /// Sets an inode to what it was, if it is there. Who has it open stays.
     pub fn restore(&self, saved: &Saved) {
         if let Some(found) = self.state().inodes.get_mut(&saved.0.attributes.inode) {
-            *found = Arc::clone(&saved.0);
+            *found = Arc::new(Inode { retained: found.retained, ..Inode::clone(&saved.0) });
         }
     }
 
