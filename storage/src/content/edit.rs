@@ -42,7 +42,7 @@ impl<'a> Edit<'a> {
         self.layers.overlays().for_each(|overlay| settle(&overlay.read(), &self.settled));
         let open = self.layers.open().read();
         let mut files = open.unlogged().lock();
-        for (inode, ranges) in unlogged.into_iter().filter(|(_, ranges)| !ranges.is_empty()) {
+        for (inode, ranges) in unlogged {
             let file = files.entry(inode).or_default();
             ranges.iter().for_each(|range| file.insert(range));
         }
@@ -229,15 +229,12 @@ impl ItemsMut for Edit<'_> {
     }
 }
 
-/// Takes ranges from those that an overlay has to log.
+/// Takes ranges from those that an overlay has to log. A file that has none left stays: see [`Layers::is_unlogged`].
 fn settle(overlay: &Overlay, settled: &FileRanges) {
     let mut files = overlay.unlogged().lock();
     for (inode, ranges) in settled {
         if let Some(unlogged) = files.get_mut(inode) {
             ranges.iter().for_each(|range| unlogged.remove(range));
-            if unlogged.is_empty() {
-                files.remove(inode);
-            }
         }
     }
 }

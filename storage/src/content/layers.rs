@@ -99,16 +99,26 @@ impl Layers {
         united.iter().collect()
     }
 
+    /// Whether a file was written to without a record that was logged, nor committed, since. Its size and times may be
+    /// known nowhere else even where all its bytes were given up or written again, and have no range any more.
+    pub fn is_unlogged(&self, inode: InodeNumber) -> bool {
+        self.overlays().any(|overlay| overlay.read().unlogged().lock().contains_key(&inode))
+    }
+
     /// The files that have such ranges, in order.
     pub fn unlogged_inodes(&self) -> Vec<InodeNumber> {
         let mut inodes = Vec::new();
-        self.overlays().for_each(|overlay| inodes.extend(overlay.read().unlogged().lock().keys()));
+        for overlay in self.overlays() {
+            let overlay = overlay.read();
+            let files = overlay.unlogged().lock();
+            inodes.extend(files.iter().filter(|(_, ranges)| !ranges.is_empty()).map(|(inode, _)| *inode));
+        }
         inodes.sort_unstable();
         inodes.dedup();
         inodes
     }
 
-    /// Notes that ranges of a file's bytes are in the log as they are now.
+    /// Notes that ranges of a file's bytes are in the log as they are now, and so are its size and times.
     pub fn mark_logged(&self, inode: InodeNumber, ranges: &[Range<u64>]) {
         for overlay in self.overlays() {
             let overlay = overlay.read();

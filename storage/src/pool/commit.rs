@@ -11,7 +11,7 @@ use parking_lot::{Mutex, MutexGuard};
 
 use crate::catalog::{Catalog, Compression, Holder, State};
 use crate::content::{WriteBack, write_back};
-use crate::error::{ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::format::{Birth, Timestamp};
 use crate::intent::LogPosition;
 use crate::pool::core::{Committed, Core};
@@ -104,7 +104,10 @@ impl Core {
         if committed.idle > 2 && self.store.account().totals().pending == 0 {
             return Ok(());
         }
-        self.write(committed, cut, now).inspect_err(|_| self.poison())
+        self.write(committed, cut, now).map_err(|error| {
+            self.poison();
+            Error::because(ErrorKind::Poisoned, "a commit failed: reopen the pool", error)
+        })
     }
 
     /// Separates what is in the commit from what is not.

@@ -64,7 +64,11 @@ impl Core {
             return Ok(Need::Commit(seen));
         }
         let reader = fs::Reader::new(&present.layers, &self.names);
-        for range in &ranges {
+        // The last bytes that were written may have been given up since: then only this tells the size.
+        let size = reader.attributes(inode)?.size;
+        let end = (present.layers.is_unlogged(inode) && ranges.last().is_none_or(|last| last.end < size))
+            .then_some(size..size);
+        for range in ranges.iter().chain(&end) {
             match self.log_range(head, &reader, &present.layers, inode, range) {
                 Ok(ticket) => operations.last_logged = Some(ticket),
                 Err(error) if error.kind() == ErrorKind::Busy => return Ok(Need::Commit(seen)),

@@ -28,7 +28,7 @@ impl Reader<'_> {
     }
 
     /// The record that makes `bytes`, which the file has at `offset` already, survive a crash: with the times that
-    /// the file has now.
+    /// the file has now. No bytes at its end make its size survive.
     pub fn present_write<'r>(&self, inode: InodeNumber, offset: u64, bytes: &'r [u8]) -> Result<Record<'r>> {
         let file = Inode::load_regular(self.items, inode)?;
         let clear_setid = file.mode == file.mode_without_setid();

@@ -146,9 +146,7 @@ fn take_write<'a>(from: &mut Decoder<'a>) -> Result<Record<'a>> {
     let (modified, changed) = (take_time(from)?, take_time(from)?);
     let (clear_setid, bytes) = (take_bool(from)?, from.rest());
     match offset.checked_add(bytes.len() as u64) {
-        Some(end) if end <= FILE_SIZE_MAX && !bytes.is_empty() => {
-            Ok(Record::Write { inode, offset, bytes, modified, changed, clear_setid })
-        }
+        Some(end) if end <= FILE_SIZE_MAX => Ok(Record::Write { inode, offset, bytes, modified, changed, clear_setid }),
         _ => Err(DecodeError::Field("write's range")),
     }
 }

@@ -8,7 +8,7 @@ use crate::fs::Inode;
 /// One checked change. It borrows names and data from the caller, or from the log it was read from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Record<'a> {
-    /// Sets bytes of a file, and extends it to hold them.
+    /// Sets bytes of a file, and extends it to hold them; where there are none, to their place.
     Write {
         /// The file.
         inode: InodeNumber,

@@ -141,7 +141,6 @@ fn fields_that_no_plan_makes_are_refused() {
         link(InodeNumber(layout::ORPHANS), POSITION, name),
         link(inode, POSITION, b""),
         link(inode, POSITION, &long),
-        write(0, b""),
         write(FILE_SIZE_MAX, b"x"),
         write(u64::MAX, b"x"),
         Record::Reap { inode, first: 2, end: 1, last: false },
