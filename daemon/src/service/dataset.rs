@@ -1,7 +1,10 @@
 //! Create, list, get, set, rename.
 
-use cow_api::v1::{Change, Code, CreateDataset, Dataset, Listing, Problem, PropertyChange};
+use cow_api::v1::{Change, Code, CreateDataset, Dataset, Listing, Problem, PropertyChange, RootDirectory};
+use cow_storage::catalog::Holder;
 use cow_storage::error::ErrorKind;
+use cow_storage::format::InodeNumber;
+use cow_storage::fs::{AttributeChange, Caller, Context};
 
 use crate::clock;
 use crate::service::convert::{Names, new_properties, property_change};
@@ -13,10 +16,16 @@ impl Service {
     /// Makes a dataset.
     pub fn create_dataset(&self, request: &CreateDataset) -> Answer<Dataset> {
         let properties = new_properties(request.profile, &request.properties)?;
+        let root = root_attributes(&request.root)?;
         if request.parents {
             self.create_parents(&request.name)?;
         }
         let info = self.pool().create_dataset(&request.name, &properties, clock::now()).map_err(problem)?;
+        if let Some(root) = root {
+            let files = self.pool().file_system_at(Holder::Head(info.id)).map_err(problem)?;
+            let context = Context { now: clock::now(), caller: Caller::Superuser, durable: true };
+            files.set_attributes(&context, InodeNumber::ROOT, &root, None).map_err(problem)?;
+        }
         self.share(&info.name)?;
         self.dataset_changed(&info.name, Change::Created);
         Ok(self.shown_dataset(&info))
@@ -78,4 +87,16 @@ impl Service {
         self.dataset_changed(&info.name, Change::Renamed);
         Ok(self.shown_dataset(&info))
     }
+}
+
+/// What to set of a root directory, if anything.
+fn root_attributes(root: &RootDirectory) -> Answer<Option<AttributeChange>> {
+    let wrong = |mode: &str| {
+        let problem = Problem::new(Code::InvalidRequest, format!("'{mode}' is no mode"));
+        problem.with_hint("write permission bits in octal, as in 0770")
+    };
+    let octal = |mode: &String| u32::from_str_radix(mode, 8).ok().filter(|mode| *mode <= 0o7777);
+    let mode = root.mode.as_ref().map(|mode| octal(mode).ok_or_else(|| wrong(mode))).transpose()?;
+    let change = AttributeChange { uid: root.uid, gid: root.gid, mode, ..AttributeChange::default() };
+    Ok((change != AttributeChange::default()).then_some(change))
 }

@@ -22,9 +22,9 @@ impl Service {
         match self.pool().dataset(&request.dataset) {
             Ok(_) => {}
             Err(error) if error.kind() == ErrorKind::NotFound => {
-                let (profile, properties) = (request.profile, request.properties.clone());
-                let create = CreateDataset { name: request.dataset.clone(), parents: false, profile, properties };
-                self.create_dataset(&create)?;
+                let (name, profile, properties) =
+                    (request.dataset.clone(), request.profile, request.properties.clone());
+                self.create_dataset(&CreateDataset { name, profile, properties, ..CreateDataset::default() })?;
             }
             Err(error) => return Err(problem(error)),
         }

@@ -1,7 +1,7 @@
 //! The verbs over the API, and what NFS clients see of each.
 
 use cow_tests::daemon::Daemon;
-use cow_tests::nfs_client::{Client, Failure, Handle, Set, Stable};
+use cow_tests::nfs_client::{Client, Failure, Handle, Set, Stable, User};
 use serde_json::{Value, json};
 
 use crate::setup;
@@ -115,6 +115,29 @@ fn what_can_be_mounted_follows_names_and_ends() {
     assert_eq!(paths[0]["rules"], json!(["127.0.0.0/8 rw no_root_squash", "::1/128 rw no_root_squash"]));
     let clients = daemon.done("GET", "/v1/clients", "");
     assert_eq!(clients["clients"][0]["address"], "127.0.0.1");
+}
+
+#[test]
+fn a_dataset_belongs_to_whom_it_was_made_for() {
+    let (_scratch, mut setup) = setup("owner");
+    setup.config += "[exports]\nrules = [\"127.0.0.1 rw root_squash\"]\n";
+    let daemon = setup.start();
+    post(&daemon, "/v1/datasets", json!({ "name": "roots" }));
+    post(&daemon, "/v1/datasets", json!({ "name": "ours", "root": { "uid": 999, "gid": 998, "mode": "0750" } }));
+    let wrong = json!({ "name": "x", "root": { "mode": "rwx" } }).to_string();
+    assert_eq!(daemon.ask("POST", "/v1/datasets", &wrong).problem().code.as_str(), "invalid_request");
+    let mut client = Client::connect(daemon.nfs()).unwrap();
+    for (user, dataset, expected) in
+        [(0, "roots", false), (999, "roots", false), (0, "ours", false), (999, "ours", true)]
+    {
+        client.user = User { uid: user, gid: user, groups: Vec::new() };
+        let root = client.mount(&format!("/{dataset}")).unwrap();
+        let made = client.create(&root, b"f", true, &Set::default());
+        assert_eq!(made.is_ok(), expected, "user {user} in {dataset}: {made:?}");
+    }
+    let root = client.mount("/ours").unwrap();
+    let attributes = client.attributes(&root).unwrap();
+    assert_eq!((attributes.uid, attributes.gid, attributes.mode), (999, 998, 0o750));
 }
 
 #[test]

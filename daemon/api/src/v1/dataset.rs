@@ -59,6 +59,25 @@ pub struct CreateDataset {
     /// How it stores and serves, as far as the defaults do not suit.
     #[serde(default)]
     pub properties: PropertyChange,
+    /// Its root directory, as far as user 0, group 0 and mode 0755 do not suit.
+    #[serde(default)]
+    pub root: RootDirectory,
+}
+
+/// A new dataset's root directory: who may make the first files in it.
+#[derive(Clone, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct RootDirectory {
+    /// Its owner's user id.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub uid: Option<u32>,
+    /// Its group's id.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gid: Option<u32>,
+    /// Its permission bits, as octal text: `0770`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mode: Option<String>,
 }
 
 /// Asks for another name: of a dataset the whole one, of a snapshot the part behind `@`.

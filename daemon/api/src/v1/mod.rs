@@ -20,7 +20,7 @@ mod transfer;
 mod verify;
 
 pub use code::Code;
-pub use dataset::{CreateDataset, Dataset, Listing, Rename, Rewind, Rewound};
+pub use dataset::{CreateDataset, Dataset, Listing, Rename, Rewind, Rewound, RootDirectory};
 pub use destroy::{Destroyed, Undelete, Undeleted};
 pub use diff::{Diff, Difference, DifferenceKind};
 pub use envelope::{ENVELOPE_VERSION, Envelope};
