@@ -84,7 +84,7 @@ impl Service {
             ErrorKind::Busy => {
                 let held = of(Code::Held, &error);
                 held.with_hint(
-                    "'cowctl get all SNAPSHOT' lists its holds; a held snapshot stays until they are released",
+                    "'cowctl get SNAPSHOT holds' lists them; a held snapshot stays until they are released",
                 )
             }
             ErrorKind::NotEmpty => problem(error).with_hint(format!("'cowctl destroy -r {name}' takes them along")),

@@ -5,8 +5,6 @@
 use std::io::{self, IsTerminal, Write};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread;
-use std::time::Duration;
 
 use cow_api::size::ByteSize;
 use cow_api::v1::{Code, Job, JobState, Progress, path};
@@ -16,8 +14,6 @@ use signal_hook::flag;
 use crate::commands::Session;
 use crate::failure::Failure;
 
-/// How long to wait between two looks at a job.
-const PACE: Duration = Duration::from_millis(200);
 /// Characters of the bar.
 const BAR_LEN: usize = 30;
 
@@ -31,13 +27,13 @@ pub fn follow(session: &Session<'_>, mut job: Job) -> Result<Job, Failure> {
     let bar = Bar { shown: io::stderr().is_terminal() };
     while !job.progress.state.has_ended() {
         bar.draw(&job);
-        thread::sleep(PACE);
-        if interrupted.load(Ordering::Relaxed) {
+        // The answer comes when the job has ended, or after a second.
+        job = session.client.get(&format!("{}?wait=1", path::job(job.id)))?;
+        if interrupted.load(Ordering::Relaxed) && !job.progress.state.has_ended() {
             bar.clear();
             ask_what_to_do(session, &job)?;
             interrupted.store(false, Ordering::Relaxed);
         }
-        job = session.client.get(&path::job(job.id))?;
     }
     bar.clear();
     ended(job)

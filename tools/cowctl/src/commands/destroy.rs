@@ -33,6 +33,9 @@ fn run(session: &Session<'_>, given: &Given) -> Result<(), Failure> {
     if now && !given.has("yes") && !given.has("dry-run") && !on_terminal {
         return Err(Failure::usage("destroy: --now cannot be undone, and nobody can be asked", "add --yes"));
     }
+    if let Some(name) = given.operands.iter().find(|name| given.has("recursive") && name.contains('@')) {
+        return Err(Failure::usage(format!("destroy: nothing is below {name}"), "--recursive is for datasets"));
+    }
     let asks = !given.has("yes") && on_terminal;
     let mut done = Vec::new();
     // What can be foreseen to fail fails before anything is destroyed.

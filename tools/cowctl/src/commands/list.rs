@@ -68,8 +68,7 @@ fn run(session: &Session<'_>, given: &Given) -> Result<(), Failure> {
         "all" => (true, true),
         other => return Err(Failure::usage(format!("there is no type '{other}'"), "give dataset, snapshot or all")),
     };
-    let from = if given.has("destroyed") { path::DESTROYED } else { path::DATASETS };
-    let mut listing: Listing = session.client.get(from)?;
+    let mut listing: Listing = session.client.get(&target(given, snapshots))?;
     require_all(&listing, given)?;
     // What was destroyed is listed whole, as nobody knows whether it was a dataset or a snapshot.
     let everything = given.has("destroyed") && given.value("type").is_none();
@@ -80,6 +79,15 @@ fn run(session: &Session<'_>, given: &Given) -> Result<(), Failure> {
         ask_exclusive(session, &mut listing)?;
     }
     session.output.result("listing", &listing, || print(session, given, &columns, &listing))
+}
+
+/// What to ask for: as little as the rest can be chosen from.
+fn target(given: &Given, snapshots: bool) -> String {
+    match &given.operands[..] {
+        _ if given.has("destroyed") => path::DESTROYED.to_owned(),
+        [name] => format!("{}?snapshots={snapshots}&under={}", path::DATASETS, path::encode(name)),
+        _ => format!("{}?snapshots={snapshots}", path::DATASETS),
+    }
 }
 
 /// Fails for a dataset that was named and is not there.
