@@ -35,12 +35,10 @@ pub struct Recorded {
 impl Account {
     /// Figures as of the last commit.
     pub fn totals(&self) -> AccountTotals {
-        AccountTotals {
-            live: *self.live.lock(),
-            stored: self.segments().stored_len(),
-            pending: self.ledger.read().pending.count() as u64,
-            appended: self.segments().appended_len(),
-        }
+        // One lock at a time: a move of an extent takes the ledger's while it holds the stream's.
+        let live = *self.live.lock();
+        let pending = self.ledger.read().pending.count() as u64;
+        AccountTotals { live, stored: self.segments().stored_len(), pending, appended: self.segments().appended_len() }
     }
 
     /// The finished segments of which at most `percent` lives, the emptiest first.

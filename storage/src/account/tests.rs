@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
 
 use crate::account::{Account, AccountOptions, AccountState, NODE_LEN, SlotKind};
 use crate::error::ErrorKind;
@@ -323,6 +325,31 @@ fn what_died_is_unlinked() {
     }
     history.check();
     assert!(history.committed.is_empty());
+}
+
+/// Whoever asks for figures holds no lock that a move of an extent, or a commit, waits for. (Else this hangs.)
+#[test]
+fn figures_can_be_asked_for_at_any_time() {
+    let account = Account::create(Arc::new(Simulator::new()), options()).unwrap();
+    let is_over = AtomicBool::new(false);
+    thread::scope(|scope| {
+        let asker = || {
+            while !is_over.load(Ordering::Relaxed) {
+                account.totals();
+            }
+        };
+        scope.spawn(asker);
+        scope.spawn(asker);
+        for birth in 1..30 {
+            let ids: Vec<SlotId> = (0..50).map(|_| account.append_node(Birth(birth), node).unwrap()).collect();
+            account.commit(Birth(birth), Birth(0)).unwrap();
+            for id in ids {
+                let place = account.lookup(id).unwrap().unwrap().place;
+                assert!(account.relocate(id, place, &node(id)).unwrap());
+            }
+        }
+        is_over.store(true, Ordering::Relaxed);
+    });
 }
 
 /// A hit for the next generation keeps a block that the one before frees.
