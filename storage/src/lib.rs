@@ -30,4 +30,6 @@ pub mod fs;
 
 pub mod reclaim;
 
+pub mod scrub;
+
 pub mod pool;

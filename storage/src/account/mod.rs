@@ -21,10 +21,12 @@ mod state;
 #[cfg(test)]
 mod tests;
 mod usage;
+mod view;
 
 pub use front::{Account, AccountOptions, NODE_LEN};
 pub use inspect::{AccountTotals, Recorded};
 pub use scan::Found;
-pub use slots::{Slot, SlotKind};
+pub use slots::{Slot, SlotKind, first_of_page};
 pub use state::AccountState;
 pub use usage::SegmentUsage;
+pub use view::{AccountView, LostPages, PageRef, PendingChanges, ReferenceChange};

@@ -33,7 +33,8 @@ pub fn read(pages: &Pages, state: &AccountState) -> Result<(Ledger, Books)> {
     Ok((ledger, books))
 }
 
-fn read_log(pages: &Pages, state: &AccountState) -> Result<(Log, Pending)> {
+/// Reads the free log: what it is made of, and the deltas in it that no page has applied.
+pub fn read_log(pages: &Pages, state: &AccountState) -> Result<(Log, Pending)> {
     let mut pending = Pending::default();
     let Some(head) = state.log else { return Ok((Log::default(), pending)) };
     let chunks = decode_head(&pages.bytes(&head)?)?;

@@ -13,6 +13,28 @@ impl Catalog {
         }
     }
 
+    /// A live dataset's head and live snapshots, the head first and then the newest; or a live snapshot.
+    pub fn live_family(&self, holder: Holder) -> Vec<Holder> {
+        let mut family = self.family(holder);
+        family.retain(|holder| self.lives(*holder));
+        family.sort_by_key(|holder| (matches!(holder, Holder::Snapshot(_)), std::cmp::Reverse(*holder)));
+        family
+    }
+
+    /// The name of a head or snapshot, or the one that it had; none if there is no such one.
+    pub fn full_name(&self, holder: Holder) -> Option<String> {
+        match holder {
+            Holder::Head(id) => self.dataset_info(id).ok().map(|info| info.name),
+            Holder::Snapshot(id) => self.snapshot_name(id).ok(),
+        }
+    }
+
+    /// Bytes in a block of a head or snapshot; none if there is no such one.
+    pub fn block_size(&self, holder: Holder) -> Option<u32> {
+        let dataset = self.dataset_of(holder).ok()?;
+        self.properties(dataset).ok().map(|properties| properties.block_size)
+    }
+
     /// The live snapshots of a live dataset by name, oldest first. `Stale` if the dataset is gone.
     pub fn snapshots_of(&self, dataset: DatasetId) -> Result<Vec<(String, SnapshotId)>> {
         if !self.live_dataset(dataset) {

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use crate::extent::Compressor;
 use crate::extent::codec::{Encoding, Header};
-use crate::format::{BlockHash, DecodeError, SlotId};
+use crate::format::{BlockHash, Checksum, DecodeError, SlotId};
 
 /// An extent whose header was found good. Its blocks are proven one by one.
 #[derive(Debug)]
@@ -46,10 +46,13 @@ impl<'a> Extent<'a> {
         }
     }
 
-    /// Checks every block that is present against the header's hashes.
-    pub fn verify(&self) -> Result<(), DecodeError> {
-        let mut present = (0..self.header.hashes.len()).filter(|index| self.header.present >> index & 1 == 1);
-        present.try_for_each(|index| self.block(index, &self.header.hashes[index].block_hash()).map(drop))
+    /// Checks every block that is present against all of its hash in the header. Returns a bit for each that is damaged.
+    pub fn damaged(&self) -> u32 {
+        let present = (0..self.header.hashes.len()).filter(|index| self.header.present >> index & 1 == 1);
+        let is_damaged = |index: &usize| {
+            self.unproven(*index).map_or(true, |block| Checksum::of(block) != self.header.hashes[*index])
+        };
+        present.filter(is_damaged).fold(0, |bits, index| bits | 1 << index)
     }
 
     fn unproven(&self, index: usize) -> Result<&[u8], DecodeError> {

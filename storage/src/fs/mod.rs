@@ -16,6 +16,7 @@ mod permission;
 mod plan;
 mod read;
 mod record;
+mod search;
 #[cfg(test)]
 mod tests;
 mod xattrs;
@@ -28,3 +29,4 @@ pub use orphans::{orphans, plan_reap};
 pub use plan::Plan;
 pub use read::Reader;
 pub use record::{Encoded, Fate, Record, Settings};
+pub use search::search_names;

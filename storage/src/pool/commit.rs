@@ -9,6 +9,7 @@ use std::sync::atomic::Ordering;
 
 use parking_lot::{Mutex, MutexGuard};
 
+use crate::account::AccountState;
 use crate::catalog::{Catalog, Compression, Holder, State};
 use crate::content::{WriteBack, write_back};
 use crate::error::{Error, ErrorKind, Result};
@@ -17,6 +18,7 @@ use crate::intent::LogPosition;
 use crate::pool::core::{Committed, Core};
 use crate::pool::head::{Frozen, Head};
 use crate::pool::payload::Payload;
+use crate::pool::view::Latest;
 use crate::store::CommitWriter;
 use crate::superblock::Superblock;
 use crate::tree::{Dead, Root, apply};
@@ -127,8 +129,9 @@ impl Core {
         let written: Vec<Written> = written.collect::<Result<_>>()?;
         let (system, after) = self.change_catalog(committed, &written, cut.jobs, &writer, birth)?;
         let next = Committed { birth, system, log: cut.log, at: now.max(committed.at), idle: committed.idle };
-        self.publish(&next, self.epoch.oldest().min(committed.birth))?;
+        let account = self.publish(&next, self.epoch.oldest().min(committed.birth))?;
         self.install(&written);
+        *self.latest.lock() = Latest { birth, system, account };
         self.epoch.advance(birth);
         self.log.release(committed.log);
         *committed = next;
@@ -186,7 +189,7 @@ impl Core {
         Ok((system, after))
     }
 
-    fn publish(&self, next: &Committed, fold_up_to: Birth) -> Result<()> {
+    fn publish(&self, next: &Committed, fold_up_to: Birth) -> Result<AccountState> {
         let account = self.store.account();
         let state = account.commit(next.birth, fold_up_to)?;
         account.segments().flush()?;
@@ -198,10 +201,11 @@ impl Core {
             committed: next.at,
             system: next.system,
             log: next.log,
-            account: state,
+            account: state.clone(),
         };
         let superblock = Superblock { pool: self.id, commit: next.birth.0, payload: payload.encode() };
-        superblock.publish(&*self.superblock)
+        superblock.publish(&*self.superblock)?;
+        Ok(state)
     }
 
     fn install(&self, written: &[Written]) {

@@ -20,6 +20,7 @@ use crate::pool::clean::Cleaning;
 use crate::pool::commit::Job;
 use crate::pool::epoch::{Epoch, Pin};
 use crate::pool::head::{Head, Present};
+use crate::pool::view::Latest;
 use crate::store::Store;
 use crate::tree::Root;
 
@@ -65,6 +66,8 @@ pub struct Core {
     pub settled: AtomicU64,
     /// The last commit; locked during the next.
     pub committed: Mutex<Committed>,
+    /// The last commit's roots, for who reads them without waiting for the next; see [`Core::committed_view`].
+    pub latest: Mutex<Latest>,
     /// Who reads what.
     pub epoch: Arc<Epoch>,
     /// Whether cleaning moved something, which takes effect with the next commit.

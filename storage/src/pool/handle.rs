@@ -17,7 +17,7 @@ use crate::pool::{Budgets, Counters, Difference, Listing, NewPool, PoolSpace, Pr
 /// Names: a dataset is `a/b/c`; a snapshot is `a/b/c@name`. Verbs are durable when they return.
 #[derive(Clone)]
 pub struct Pool {
-    core: Arc<Core>,
+    pub(in crate::pool) core: Arc<Core>,
 }
 
 impl Pool {

@@ -87,30 +87,6 @@ pub struct Difference {
     pub changed_bytes: u64,
 }
 
-/// Stored bytes that are not what they should be.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Damage {
-    /// The dataset or snapshot, by name, where one refers to it.
-    pub dataset: Option<String>,
-    /// The path of the file hit, or its inode where no path was found.
-    pub path: Option<String>,
-    /// Where in the file.
-    pub offset: Option<u64>,
-    /// What is wrong.
-    pub problem: String,
-}
-
-/// What `verify` and `scrub` found.
-#[derive(Clone, Debug, PartialEq, Eq, Default)]
-pub struct VerifyReport {
-    /// Extents and nodes read.
-    pub objects: u64,
-    /// Stored bytes read.
-    pub bytes: u64,
-    /// Everything that is wrong; empty when all is well.
-    pub damage: Vec<Damage>,
-}
-
 /// What a background step did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub struct Progress {

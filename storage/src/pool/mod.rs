@@ -19,6 +19,12 @@ mod sync;
 #[cfg(test)]
 mod tests;
 mod verbs;
+mod verify;
+mod view;
+#[cfg(test)]
+mod world;
 
 pub use handle::Pool;
 pub use interface::*;
+
+pub use crate::scrub::{Damage, VerifyReport};

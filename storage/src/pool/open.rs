@@ -21,6 +21,7 @@ use crate::pool::change::Promise;
 use crate::pool::core::{Committed, Core, Tally};
 use crate::pool::epoch::Epoch;
 use crate::pool::payload::Payload;
+use crate::pool::view::Latest;
 use crate::pool::{Budgets, NewPool, record};
 use crate::segment::SegmentOptions;
 use crate::store::{CommitWriter, Store};
@@ -136,6 +137,7 @@ pub fn open(
         last_cut: AtomicU64::new(birth.0),
         settled: AtomicU64::new(0),
         committed: Mutex::new(committed),
+        latest: Mutex::new(Latest { birth, system: payload.system, account: payload.account }),
         epoch: Epoch::new(birth),
         moved: AtomicBool::new(false),
         cleaning: Mutex::default(),

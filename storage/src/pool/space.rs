@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::pool::core::Core;
-use crate::pool::{Counters, Difference, PoolSpace, VerifyReport};
+use crate::pool::{Counters, Difference, PoolSpace};
 
 impl Core {
     /// What the pool's files hold.
@@ -21,11 +21,6 @@ impl Core {
     /// Paths that differ.
     pub fn diff(&self, _older: &str, _newer: &str, _found: &mut dyn FnMut(Difference) -> bool) -> Result<()> {
         Err(Error::new(ErrorKind::Unsupported, "diff is not there yet"))
-    }
-
-    /// Reads and checks everything.
-    pub fn verify(&self, _of: Option<&str>, _progress: &mut dyn FnMut(u64, u64) -> bool) -> Result<VerifyReport> {
-        Err(Error::new(ErrorKind::Unsupported, "verify is not there yet"))
     }
 
     /// Counters since the pool was opened.

@@ -9,7 +9,7 @@ mod recount;
 mod step;
 
 pub use estimate::would_free;
-pub use recount::for_each_reference;
+pub use recount::{OwedEntries, Owned, for_each_reference, owned};
 pub use step::{Progress, step};
 
 use crate::tree::{NodeStore, Root};

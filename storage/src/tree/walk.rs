@@ -109,6 +109,10 @@ pub enum Visited<'a> {
         pointer: NodePointer,
         /// Levels above the leaves.
         level: u8,
+        /// All that it leads to lies here or after.
+        first: Key,
+        /// All that it leads to lies before this; `None`: it can be anything from `first` on.
+        upper: Option<Key>,
     },
     /// An item of a leaf that was read.
     Item(Key, ItemRef<'a>),
@@ -152,7 +156,7 @@ fn walk_subtree(
     visit: &mut dyn FnMut(Visited<'_>) -> Step,
 ) -> bool {
     let Subtree { pointer, level, upper, .. } = *subtree;
-    match visit(Visited::Node { pointer, level }) {
+    match visit(Visited::Node { pointer, level, first: subtree.lower(), upper }) {
         Step::Into => {}
         Step::Past => return true,
         Step::Stop => return false,

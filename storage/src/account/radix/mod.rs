@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::account::link::Link;
-use crate::error::Result;
+use crate::error::{Error, Result};
 
 /// Page numbers have 48 bits.
 const HEIGHT_MAX: u8 = 8;
@@ -67,6 +67,31 @@ impl Root {
             None => Ok(()),
         }
     }
+}
+
+/// Calls `found` with every node and page of the tree of `root`, like [`Root::walk`], and `lost` with each node that cannot
+/// be read: what that leads to is not visited.
+pub fn walk_all(root: &Root, nodes: &dyn Nodes, found: &mut dyn FnMut(Key, &Link), lost: &mut dyn FnMut(Key, Error)) {
+    let mut below: Vec<(Key, Link)> = root.link.iter().map(|link| ((root.height, 0), *link)).collect();
+    while let Some((key, link)) = below.pop() {
+        found(key, &link);
+        if key.0 == 0 {
+            continue;
+        }
+        match nodes.node(&link, key.0, key.1) {
+            // The last is taken out first: so they are put in backwards.
+            Ok(node) => below.extend(
+                node.children.iter().rev().map(|(child, link)| ((key.0 - 1, key.1 << BITS | u64::from(*child)), *link)),
+            ),
+            Err(error) => lost(key, error),
+        }
+    }
+}
+
+/// The pages that a node covers, as first and last number.
+pub fn pages_below((level, number): Key) -> (u64, u64) {
+    let shift = u32::from(BITS) * u32::from(level);
+    (number << shift, (number << shift) + ((1 << shift) - 1))
 }
 
 fn walk(key: Key, link: &Link, nodes: &dyn Nodes, found: &mut dyn FnMut(Key, &Link) -> Result<()>) -> Result<()> {

@@ -49,6 +49,11 @@ pub fn id_of(page: u64, slot: u8) -> SlotId {
     SlotId::new(segment, (page % SEGMENT_PAGES) as u32 * PAGE_SLOTS + u32::from(slot))
 }
 
+/// The first id whose slot is in the same page as that of `id`.
+pub fn first_of_page(id: SlotId) -> SlotId {
+    SlotId(id.0 - id.0 % u64::from(PAGE_SLOTS))
+}
+
 /// A slot's position in its page.
 pub fn slot_of(id: SlotId) -> u8 {
     (id.slot() % PAGE_SLOTS) as u8

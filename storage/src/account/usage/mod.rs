@@ -132,6 +132,12 @@ impl Usage {
         self.records.get(&segment)
     }
 
+    /// The live bytes of each segment that has any.
+    pub fn live(&self) -> impl Iterator<Item = (SegmentId, u64)> {
+        let live = self.records.iter().filter(|(_, record)| record.live > 0);
+        live.map(|(segment, record)| (*segment, u64::from(record.live)))
+    }
+
     /// All live bytes.
     pub fn live_total(&self) -> u64 {
         self.live_total

@@ -27,7 +27,7 @@ fn world() -> (World, Root) {
 fn beneath(store: &Store, root: &Root, id: crate::format::SlotId) -> Pointers {
     let mut found = Pointers::new();
     walk_all(store, root, &mut |visited| match visited {
-        Visited::Node { pointer, level } if pointer.id == id => {
+        Visited::Node { pointer, level, .. } if pointer.id == id => {
             found = pointers(store, &Root { pointer: Some(pointer), height: level + 1 });
             count(&mut found, &pointer.dead(), -1);
             Step::Stop

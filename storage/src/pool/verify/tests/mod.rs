@@ -1,0 +1,3 @@
+//! What is sound is found sound, and what is damaged is found, named, and nothing else with it.
+
+mod history;

@@ -1,0 +1,152 @@
+//! From damaged nodes and extents to the datasets and files that they hit. Damage is rare, so this may take another walk.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use crate::catalog::{Catalog, Holder};
+use crate::content::RUN_KIND;
+use crate::format::{DatasetId, InodeNumber, SlotId};
+use crate::fs::layout::ORPHANS;
+use crate::scrub::Scene;
+use crate::scrub::extents::Broken;
+use crate::scrub::findings::Hit;
+use crate::scrub::paths::paths;
+use crate::scrub::report::Damage;
+use crate::scrub::walk::{Found, Ground, walk};
+use crate::tree::{ItemRef, Key, Node, NodeStore, Root, RunRef};
+
+/// Finds who refers to what is damaged.
+pub fn find(scene: Scene<'_>, ground: &Ground, broken: &BTreeMap<SlotId, Broken>, found: &mut dyn FnMut(Hit)) {
+    if broken.is_empty() {
+        return;
+    }
+    walk(scene, &**scene.store, ground, &mut |holder, visited| {
+        match visited {
+            Found::Node { pointer, first, upper } => {
+                if let Some(broken) = broken.get(&pointer.id) {
+                    found(Hit::node(holder, pointer, first, upper, broken.problem.clone()));
+                }
+            }
+            Found::Run(key, run) => {
+                let broken = broken.get(&run.id);
+                if let Some((broken, key)) = broken.and_then(|broken| Some((broken, first_hit(key, &run, broken)?))) {
+                    found(Hit::blocks(holder, run.id, key, broken.problem.clone()));
+                }
+            }
+            _ => {}
+        }
+        true
+    });
+}
+
+/// Where the first block of a run is that is hit.
+fn first_hit(key: Key, run: &RunRef<'_>, broken: &Broken) -> Option<Key> {
+    let number = (0..run.hashes.len()).find(|number| broken.blocks >> (usize::from(run.first) + number) & 1 == 1)?;
+    Some(key.plus(number as u64))
+}
+
+/// Names what is hit.
+pub fn name(scene: Scene<'_>, ground: &Ground, hits: &[Hit]) -> Vec<Damage> {
+    let mut named: Vec<(&Hit, Option<Holder>)> = Vec::new();
+    let mut wanted: BTreeMap<Holder, BTreeSet<InodeNumber>> = BTreeMap::new();
+    for hit in hits {
+        let holders = match (ground, hit.holder) {
+            (_, None) => Vec::new(),
+            (Ground::Of(_), Some(holder)) => vec![holder],
+            (Ground::Whole, Some(owner)) => reaching(scene, owner, hit),
+        };
+        if holders.is_empty() {
+            named.push((hit, None));
+        }
+        for holder in holders {
+            wanted.entry(holder).or_default().extend(inode(hit));
+            named.push((hit, Some(holder)));
+        }
+    }
+    let paths: HashMap<Holder, HashMap<InodeNumber, Vec<u8>>> =
+        wanted.into_iter().map(|(holder, inodes)| (holder, paths(scene, holder, &inodes))).collect();
+    let damage = named.into_iter().map(|(hit, holder)| match holder {
+        None => Damage { dataset: None, path: None, offset: None, problem: problem(hit) },
+        Some(holder) => Damage {
+            dataset: scene.catalog.full_name(holder),
+            path: inode(hit).map(|inode| match paths[&holder].get(&inode) {
+                Some(path) => String::from_utf8_lossy(path).into_owned(),
+                None => format!("inode {}", inode.0),
+            }),
+            offset: offset(scene.catalog, holder, hit),
+            problem: problem(hit),
+        },
+    });
+    let damage: BTreeSet<Damage> = damage.collect();
+    damage.into_iter().collect()
+}
+
+fn root(catalog: &Catalog, holder: Holder) -> Root {
+    catalog.state(holder).map_or(Root::EMPTY, |state| state.root)
+}
+
+/// The inode that is hit, or of several the first. When a whole tree is, there is none to name.
+fn inode(hit: &Hit) -> Option<InodeNumber> {
+    (hit.first != Key::MIN && hit.first.object != ORPHANS).then_some(InodeNumber(hit.first.object))
+}
+
+fn offset(catalog: &Catalog, holder: Holder, hit: &Hit) -> Option<u64> {
+    let block_size = catalog.block_size(holder).filter(|_| hit.first.kind == RUN_KIND)?;
+    hit.first.position.checked_mul(u64::from(block_size))
+}
+
+fn problem(hit: &Hit) -> String {
+    let Hit { holder, is_node, first, upper, problem, .. } = hit;
+    match upper {
+        _ if !is_node => problem.clone(),
+        _ if holder.is_none() => format!("{problem}; it belongs to the pool's own tree"),
+        Some(upper) if upper.object == first.object => problem.clone(),
+        Some(upper) => format!("{problem}; inodes from {} to {} are hit", first.object, upper.object),
+        None => format!("{problem}; inodes from {} on are hit", first.object),
+    }
+}
+
+/// Who reaches what is hit, of those that can be used or undeleted: of each dataset its head, or the newest snapshot that does.
+/// All of these descend from its owner, and whatever descends from one that does not reach it does not either.
+fn reaching(scene: Scene<'_>, owner: Holder, hit: &Hit) -> Vec<Holder> {
+    let catalog = scene.catalog;
+    let mut best: BTreeMap<DatasetId, (bool, bool, Holder)> = BTreeMap::new();
+    let mut below = vec![owner];
+    while let Some(holder) = below.pop() {
+        if holder != owner && !reaches(&**scene.store, &root(catalog, holder), hit) {
+            continue;
+        }
+        if let Holder::Snapshot(id) = holder {
+            below.extend(catalog.children(id));
+        }
+        if catalog.is_purged(holder) {
+            continue;
+        }
+        if let Ok(dataset) = catalog.dataset_of(holder) {
+            let rank = (catalog.lives(holder), matches!(holder, Holder::Head(_)), holder);
+            let best = best.entry(dataset).or_insert(rank);
+            *best = rank.max(*best);
+        }
+    }
+    best.into_values().map(|(.., holder)| holder).collect()
+}
+
+/// Whether a tree has what is hit, where the owner has it.
+fn reaches(nodes: &dyn NodeStore, root: &Root, hit: &Hit) -> bool {
+    let mut next = root.pointer;
+    while let Some(pointer) = next {
+        if hit.is_node && pointer.id == hit.id {
+            return true;
+        }
+        let Ok(node) = nodes.read(&pointer) else { return false };
+        next = match &*node {
+            Node::Interior(node) => node.children().nth(node.child_for(hit.first)).map(|(_, pointer)| pointer),
+            Node::Leaf(leaf) => {
+                let number = leaf.first_reaching(hit.first);
+                let item = (number < leaf.len()).then(|| leaf.item(number));
+                let at = item.and_then(|(key, item)| item.clip(key, hit.first, hit.first));
+                return matches!(at, Some((_, ItemRef::Run(run))) if run.id == hit.id);
+            }
+        };
+    }
+    false
+}
