@@ -83,9 +83,7 @@ impl Service {
         match error.kind() {
             ErrorKind::Busy => {
                 let held = of(Code::Held, &error);
-                held.with_hint(
-                    "'cowctl get SNAPSHOT holds' lists them; a held snapshot stays until they are released",
-                )
+                held.with_hint("'cowctl get SNAPSHOT holds' lists them; a held snapshot stays until they are released")
             }
             ErrorKind::NotEmpty => problem(error).with_hint(format!("'cowctl destroy -r {name}' takes them along")),
             _ => problem(error),

@@ -191,7 +191,9 @@ fn json(body: &impl Serialize) -> Vec<u8> {
 /// The daemon's problem, or what its status means where it sent none.
 fn problem_of(response: &Response) -> Problem {
     serde_json::from_slice(&response.body).unwrap_or_else(|_| {
-        let code = Code::all().find(|code| code.status() == response.status).unwrap_or(Code::Unknown);
+        let by_status = Code::all().find(|code| code.status() == response.status).unwrap_or(Code::Unknown);
+        // Of the codes with this status, only this one says nothing about what is stored.
+        let code = if response.status == 500 { Code::Internal } else { by_status };
         Problem::new(code, format!("the daemon answered with HTTP status {}", response.status))
     })
 }
@@ -224,6 +226,7 @@ mod tests {
     fn a_status_without_a_problem_still_has_a_code() {
         let bare = |status| problem_of(&Response { status, body: b"<html>".to_vec() }).code;
         assert_eq!((bare(401), bare(507), bare(418)), (Code::Unauthorized, Code::NoSpace, Code::Unknown));
+        assert_eq!(bare(500), Code::Internal);
         let sent = Problem::new(Code::Held, "cannot destroy a@b").with_hint("release it");
         let body = serde_json::to_vec(&sent).unwrap();
         assert_eq!(problem_of(&Response { status: 409, body }), sent);

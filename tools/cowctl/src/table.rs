@@ -51,7 +51,11 @@ impl Cell {
             (Self::Bytes(left) | Self::Number(left), Self::Bytes(right) | Self::Number(right)) => left.cmp(right),
             (Self::Moment(left), Self::Moment(right)) => left.cmp(right),
             (Self::Ratio(left), Self::Ratio(right)) => left.total_cmp(right),
-            (Self::Text(left), Self::Text(right)) => left.cmp(right),
+            // Some properties are sizes written as text.
+            (Self::Text(left), Self::Text(right)) => match (left.parse::<ByteSize>(), right.parse()) {
+                (Ok(left), Ok(right)) => left.cmp(&right),
+                _ => left.cmp(right),
+            },
             _ => (*self != Self::Nothing).cmp(&(*other != Self::Nothing)),
         }
     }

@@ -1,6 +1,6 @@
 //! `cowctl list`: lists datasets and snapshots.
 
-use cow_api::v1::{Dataset, Listing, Snapshot, path};
+use cow_api::v1::{Code, Dataset, Listing, PROPERTY_NAMES, Snapshot, path};
 
 use crate::arguments::{Command, Flag, Given};
 use crate::commands::{NO_HEADER, PARSABLE, Session};
@@ -68,14 +68,16 @@ fn run(session: &Session<'_>, given: &Given) -> Result<(), Failure> {
         "all" => (true, true),
         other => return Err(Failure::usage(format!("there is no type '{other}'"), "give dataset, snapshot or all")),
     };
+    let columns = columns(given);
+    let sorting = given.value("sort").map(|column| column.strip_prefix('-').unwrap_or(column).to_owned());
+    columns.iter().chain(&sorting).try_for_each(|column| check_column(column))?;
     let mut listing: Listing = session.client.get(&target(given, snapshots))?;
     require_all(&listing, given)?;
     // What was destroyed is listed whole, as nobody knows whether it was a dataset or a snapshot.
     let everything = given.has("destroyed") && given.value("type").is_none();
     listing.datasets.retain(|dataset| (datasets || everything) && is_wanted(given, &dataset.name));
     listing.snapshots.retain(|snapshot| (snapshots || everything) && is_wanted(given, &snapshot.dataset));
-    let columns = columns(given);
-    if columns.iter().any(|column| column == "exclusive") {
+    if columns.iter().chain(&sorting).any(|column| column == "exclusive") {
         ask_exclusive(session, &mut listing)?;
     }
     session.output.result("listing", &listing, || print(session, given, &columns, &listing))
@@ -97,7 +99,7 @@ fn require_all(listing: &Listing, given: &Given) -> Result<(), Failure> {
             || listing.snapshots.iter().any(|snapshot| snapshot.dataset == *name)
     };
     match given.operands.iter().find(|name| !is_there(name)) {
-        Some(name) => Err(Failure::problem(cow_api::v1::Code::NotFound, format!("there is no dataset '{name}'"))),
+        Some(name) => Err(Failure::problem(Code::NotFound, format!("there is no dataset '{name}'"))),
         None => Ok(()),
     }
 }
@@ -132,10 +134,7 @@ fn print(session: &Session<'_>, given: &Given, columns: &[String], listing: &Lis
         Cell::Text(name) => name.split('@').next().unwrap_or_default().to_owned(),
         _ => String::new(),
     });
-    sort(given, &mut facts)?;
-    for column in columns {
-        check_column(column, &facts)?;
-    }
+    sort(given, &mut facts);
     let row = |facts: &Vec<Fact>| columns.iter().map(|column| cell(facts, column)).collect();
     let table = Table { headings: columns.to_vec(), rows: facts.iter().map(row).collect() };
     let style = Style { for_scripts: given.has("no-header"), exact: given.has("parsable") };
@@ -148,23 +147,17 @@ fn print(session: &Session<'_>, given: &Given, columns: &[String], listing: &Lis
         .try_for_each(|line| session.output.line(line))
 }
 
-fn sort(given: &Given, facts: &mut [Vec<Fact>]) -> Result<(), Failure> {
-    let Some(column) = given.value("sort") else { return Ok(()) };
+fn sort(given: &Given, facts: &mut [Vec<Fact>]) {
+    let Some(column) = given.value("sort") else { return };
     let (column, down) = column.strip_prefix('-').map_or((column, false), |column| (column, true));
-    check_column(column, facts)?;
     facts.sort_by(|left, right| {
         let order = cell(left, column).order(&cell(right, column));
         if down { order.reverse() } else { order }
     });
-    Ok(())
 }
 
-fn check_column(column: &str, facts: &[Vec<Fact>]) -> Result<(), Failure> {
-    let is_known = KNOWN.contains(&column)
-        || column.contains(':')
-        || cow_api::v1::PROPERTY_NAMES.contains(&column)
-        || facts.iter().flatten().any(|(name, _)| name == column);
-    if is_known {
+fn check_column(column: &str) -> Result<(), Failure> {
+    if KNOWN.contains(&column) || PROPERTY_NAMES.contains(&column) || column.contains(':') {
         return Ok(());
     }
     Err(Failure::usage(format!("there is no column '{column}'"), "'cowctl help list' names them"))
