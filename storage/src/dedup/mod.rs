@@ -17,14 +17,16 @@ use crate::account::{Account, SlotKind};
 use crate::dedup::index::Index;
 use crate::dedup::nearby::Nearby;
 use crate::error::{ErrorKind, Result};
-use crate::extent::{BLOCKS_MAX, HASH_LEN, HEADER_LEN, Header};
+use crate::extent::Header;
 use crate::format::{Birth, Checksum, SlotId};
 use crate::segment::Place;
 
 /// One block in so many is remembered.
 const SAMPLED_OF: u8 = 8;
-/// Extents that are looked at on either side of an anchor's: 512 KiB of the usual size.
-const NEIGHBOURS: u32 = 8;
+/// Extents that are looked at on either side of an anchor's: 1 MiB of the usual size, before compression.
+const NEIGHBOURS: u32 = 16;
+/// They are left out if they lie further away, in stored bytes: they were moved.
+const DISTANCE_MAX: u32 = 1 << 20;
 /// Extents whose hashes are kept for one finder: about 10 MiB.
 const NEARBY_MAX: usize = 8 << 10;
 
@@ -76,24 +78,31 @@ fn refer(account: &Account, generation: Birth, block: Option<(SlotId, u8)>) -> R
     }
 }
 
-/// Reads the headers of an extent and those numbered around it.
-fn look_around(account: &Account, id: SlotId, nearby: &mut Nearby) {
-    let first = id.slot().saturating_sub(NEIGHBOURS);
-    for slot in first..id.slot().saturating_add(NEIGHBOURS + 1).min(SlotId::SLOTS_PER_SEGMENT) {
-        let id = SlotId::new(id.segment(), slot);
-        // One that is not there now may be there later.
-        if let Some(hashes) = Some(id).filter(|id| !nearby.knows(*id)).and_then(|id| hashes_of(account, id)) {
-            nearby.add(id, hashes);
+/// Reads the headers of an extent and those that lie around it, in one read. What cannot be read now is just not
+/// referred to.
+fn look_around(account: &Account, anchor: SlotId, nearby: &mut Nearby) {
+    let Some(place) = place_of(account, anchor) else { return };
+    let first = anchor.slot().saturating_sub(NEIGHBOURS);
+    let last = anchor.slot().saturating_add(NEIGHBOURS).min(SlotId::SLOTS_PER_SEGMENT - 1);
+    let ids = (first..=last).map(|slot| SlotId::new(anchor.segment(), slot));
+    let is_near = |other: &Place| other.segment == place.segment && other.offset.abs_diff(place.offset) <= DISTANCE_MAX;
+    let extents = ids.filter_map(|id| Some((id, place_of(account, id).filter(is_near)?)));
+    let extents: Vec<(SlotId, Place)> = extents.collect();
+    let start = extents.iter().map(|(_, place)| place.offset).min().unwrap_or(place.offset);
+    let end = extents.iter().map(|(_, place)| place.end()).max().unwrap_or(place.end());
+    let mut bytes = vec![0; (end - start) as usize];
+    if account.segments().read(Place { offset: start, length: end - start, ..place }, &mut bytes).is_err() {
+        return;
+    }
+    for (id, place) in extents {
+        let stored = &bytes[(place.offset - start) as usize..(place.end() - start) as usize];
+        if let Some(header) = Header::decode(stored).ok().filter(|header| header.id == id && !nearby.knows(id)) {
+            nearby.add(id, header.hashes);
         }
     }
 }
 
-/// The hashes in an extent's header, if there is such an extent and it can be read. What cannot be read now is
-/// just not referred to.
-fn hashes_of(account: &Account, id: SlotId) -> Option<Vec<Checksum>> {
+fn place_of(account: &Account, id: SlotId) -> Option<Place> {
     let slot = account.lookup(id).ok()?.filter(|slot| slot.kind == SlotKind::Extent)?;
-    let length = slot.place.length.min((HEADER_LEN + BLOCKS_MAX * HASH_LEN) as u32);
-    let mut front = vec![0; length as usize];
-    account.segments().read(Place { length, ..slot.place }, &mut front).ok()?;
-    Header::decode(&front).ok().filter(|header| header.id == id).map(|header| header.hashes)
+    Some(slot.place)
 }
