@@ -21,7 +21,6 @@ const FILE_LEN: usize = 1 << 20;
 const WRITE_LEN_MAX: u64 = 48 << 10;
 
 #[test]
-#[ignore = "the pool does not open yet"]
 fn what_commit_acknowledged_survives_kill_9() {
     let rounds = env::var("COW_DURABILITY_ROUNDS").ok().and_then(|text| text.parse().ok()).unwrap_or(50);
     let scratch = Scratch::new("durability");

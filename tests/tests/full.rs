@@ -18,7 +18,6 @@ const HOST_LEN: u64 = 500 << 20;
 const PIECE_LEN: usize = 1 << 20;
 
 #[test]
-#[ignore = "the pool does not open yet"]
 fn a_full_pool_refuses_writes_and_recovers() {
     let scratch = Scratch::new("full");
     let Some(host) = Mounted::new(scratch.path()) else {

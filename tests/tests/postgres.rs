@@ -10,7 +10,6 @@ use cow_tests::postgres::{Cluster, installed};
 use cow_tests::scratch::Scratch;
 
 #[test]
-#[ignore = "the pool does not open yet"]
 fn a_clone_of_a_cluster_is_a_database_and_its_snapshot_stays() {
     if !installed() {
         eprintln!("skipped: PostgreSQL 15 is not installed (tools/test installs it)");

@@ -17,7 +17,6 @@ const FILE_LEN: usize = 1 << 20;
 const BLOCK_LEN: usize = 16 << 10;
 
 #[test]
-#[ignore = "the pool does not open yet"]
 fn many_snapshots_and_clones_come_and_go() {
     let count: usize = env::var("COW_SCALE").ok().and_then(|text| text.parse().ok()).unwrap_or(500);
     let scratch = Scratch::new("scale");

@@ -19,7 +19,6 @@ fn the_nfs_copy_keeps_all_that_nfs_can_keep() {
 }
 
 #[test]
-#[ignore = "the pool does not open yet"]
 fn a_tree_goes_through_a_pool_and_comes_back() {
     // COW_TREE_FILES sets its size: 20,000 is the goal, and too slow for every run.
     let files = env::var("COW_TREE_FILES").ok().and_then(|text| text.parse().ok()).unwrap_or(3_000);
