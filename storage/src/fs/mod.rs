@@ -5,6 +5,7 @@
 //! applies them the same way, so whatever depends on the caller, the clock or a key is in the record.
 
 mod apply;
+mod diff;
 mod directory;
 mod inode;
 mod interface;
@@ -22,6 +23,7 @@ mod tests;
 mod xattrs;
 
 pub use apply::{Effect, Outcome, apply, make_root};
+pub use diff::{Comparison, Difference, DifferenceKind};
 pub use directory::Names;
 pub use inode::{Inode, NamePlace};
 pub use interface::*;

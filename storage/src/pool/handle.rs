@@ -189,8 +189,13 @@ impl Pool {
         self.core.would_free(name)
     }
 
-    /// Paths that differ between two of: snapshots of one timeline, a clone and its origin, a head. Calls
-    /// `found` until it returns false.
+    /// Paths that differ between two snapshots or heads, of one dataset or of one and its clones, in order. Calls `found`
+    /// until it returns false. Takes the time that the difference takes, not the trees. A head is compared as it is when
+    /// this is called. What counts as a difference, [`Difference`] and [`DifferenceKind`] say, and `fs`'s `diff`.
+    ///
+    /// `Invalid` if the two never had a snapshot in common.
+    ///
+    /// [`DifferenceKind`]: crate::pool::DifferenceKind
     pub fn diff(&self, older: &str, newer: &str, found: &mut dyn FnMut(Difference) -> bool) -> Result<()> {
         self.core.diff(older, newer, found)
     }

@@ -61,32 +61,6 @@ pub struct PoolSpace {
     pub awaiting: u64,
 }
 
-/// What an entry of a [`Difference`] says.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum DifferenceKind {
-    /// The path is only in the newer one.
-    Added,
-    /// The path is only in the older one.
-    Removed,
-    /// Its content or attributes changed.
-    Modified,
-    /// The same inode has another path.
-    Renamed,
-}
-
-/// One path that differs.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Difference {
-    /// What happened.
-    pub kind: DifferenceKind,
-    /// The path in the newer one, or the older where it was removed; starts with `/`.
-    pub path: Vec<u8>,
-    /// Where it was before, for a rename.
-    pub from: Option<Vec<u8>>,
-    /// Bytes of it whose content differs.
-    pub changed_bytes: u64,
-}
-
 /// What a background step did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub struct Progress {

@@ -5,6 +5,7 @@ mod change;
 mod clean;
 mod commit;
 mod core;
+mod diff;
 mod epoch;
 mod files;
 mod handle;
@@ -24,6 +25,7 @@ mod view;
 #[cfg(test)]
 mod world;
 
+pub use crate::fs::{Difference, DifferenceKind};
 pub use handle::Pool;
 pub use interface::*;
 

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::pool::core::Core;
-use crate::pool::{Counters, Difference, PoolSpace};
+use crate::pool::{Counters, PoolSpace};
 
 impl Core {
     /// What the pool's files hold.
@@ -16,11 +16,6 @@ impl Core {
     /// What destroying a dataset or snapshot would free.
     pub fn would_free(&self, _name: &str) -> Result<u64> {
         Err(Error::new(ErrorKind::Unsupported, "what a destroy would free is not known yet"))
-    }
-
-    /// Paths that differ.
-    pub fn diff(&self, _older: &str, _newer: &str, _found: &mut dyn FnMut(Difference) -> bool) -> Result<()> {
-        Err(Error::new(ErrorKind::Unsupported, "diff is not there yet"))
     }
 
     /// Counters since the pool was opened.

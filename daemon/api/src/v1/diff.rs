@@ -7,13 +7,13 @@ use serde::{Deserialize, Serialize};
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum DifferenceKind {
-    /// The path is only in the newer one.
+    /// A file, or one more name of a file, that the older one has not.
     Added,
-    /// The path is only in the older one.
+    /// A file, or a name of a file, that the newer one has not.
     Removed,
     /// Its content or attributes changed.
     Modified,
-    /// The same file has another path.
+    /// The same file has another path. Its content and attributes may have changed too.
     Renamed,
 }
 
@@ -28,7 +28,7 @@ pub struct Difference {
     /// Where it was before, for a rename.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub from: Option<String>,
-    /// Bytes of it whose content differs.
+    /// Bytes of the file's blocks that differ, became a hole, or were one: all its blocks, where the file is in one state only.
     pub changed_bytes: u64,
 }
 
