@@ -33,6 +33,10 @@ impl Core {
             let sources = Sources { nodes: &*core.store, system: &change.system };
             reclaim::step(change.catalog, sources, budget, &mut free)
         })?;
+        if step.idle {
+            // Else a commit folds a few pages at a time, and the space of what is gone comes back as slowly.
+            self.store.account().hurry();
+        }
         Ok(Progress { done: step.done + reaped, idle: step.idle && reaped == 0 })
     }
 
