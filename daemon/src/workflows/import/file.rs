@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 
 use cow_storage::error::Result;
 use cow_storage::format::InodeNumber;
-use cow_storage::fs::{Context, FileKind, FileSystem, Stability};
+use cow_storage::fs::{Context, FileKind, FileSystem, SeekTarget, Stability};
 use parking_lot::Mutex;
 use rustix::fs::{Advice, SeekFrom, fadvise, seek};
 use rustix::io::Errno;
@@ -21,7 +21,7 @@ use crate::workflows::queue::Queue;
 use crate::workflows::run::Run;
 
 /// Bytes of one write, which begins at a multiple of it or where data begins.
-pub const PIECE_LEN: usize = 1 << 20;
+const PIECE_LEN: usize = 1 << 20;
 /// Bytes of a file that one worker copies before it takes another job.
 const SPAN_LEN: u64 = 32 << 20;
 
@@ -49,9 +49,24 @@ pub struct OpenFile {
     found: Found,
     file: OwnedFd,
     object: HostObject,
+    /// Whether the target says that nothing changed since it was copied last. Then that is checked before anything is
+    /// written, as a write changes times, and so an inode, even where it changes no content.
+    looks_same: bool,
     /// Parts that are queued or being copied.
     pending: AtomicUsize,
     failed: AtomicBool,
+}
+
+/// What one worker reads into.
+pub struct Buffers {
+    source: Vec<u8>,
+    target: Vec<u8>,
+}
+
+impl Buffers {
+    pub(super) fn new() -> Self {
+        Self { source: vec![0; PIECE_LEN], target: vec![0; PIECE_LEN] }
+    }
 }
 
 /// What the workers share.
@@ -66,21 +81,21 @@ pub struct Copier<'c> {
 }
 
 impl Copier<'_> {
-    /// Does a job. `buffer` is as long as a piece.
-    pub(super) fn work(&self, job: Job, buffer: &mut [u8]) {
+    /// Does a job.
+    pub(super) fn work(&self, job: Job, buffers: &mut Buffers) {
         if !self.run.goes_on() {
             return;
         }
         match job {
             Job::File(found) => match self.open(&found) {
-                Ok((file, object)) => {
-                    let failed = AtomicBool::new(false);
-                    let open = OpenFile { found, file, object, pending: AtomicUsize::new(1), failed };
-                    self.work_span(&Arc::new(open), 0, buffer);
+                Ok((file, object, looks_same)) => {
+                    let (pending, failed) = (AtomicUsize::new(1), AtomicBool::new(false));
+                    let open = OpenFile { found, file, object, looks_same, pending, failed };
+                    self.work_span(&Arc::new(open), 0, buffers);
                 }
                 Err(error) => self.run.fail(&found.path, error),
             },
-            Job::Span(open, offset) => self.work_span(&open, offset, buffer),
+            Job::Span(open, offset) => self.work_span(&open, offset, buffers),
         }
     }
 
@@ -96,7 +111,7 @@ impl Copier<'_> {
         settle(self.target, self.context, inode, object, xattrs, fresh)
     }
 
-    fn open(&self, found: &Found) -> Result<(OwnedFd, HostObject)> {
+    fn open(&self, found: &Found) -> Result<(OwnedFd, HostObject, bool)> {
         let file = found.folder.open_file(&found.name)?;
         let object = describe_open(&file)?;
         if object.kind != FileKind::Regular {
@@ -107,11 +122,15 @@ impl Copier<'_> {
         }
         // Only a hint: a host that takes none is as good.
         let _ = fadvise(&file, 0, None, Advice::Sequential);
-        Ok((file, object))
+        let looks_same = !found.fresh && {
+            let present = self.target.attributes(found.inode)?;
+            (present.size, present.modified) == (object.size, object.modified)
+        };
+        Ok((file, object, looks_same))
     }
 
-    fn work_span(&self, open: &Arc<OpenFile>, offset: u64, buffer: &mut [u8]) {
-        let copied = if open.failed.load(Ordering::Relaxed) { Ok(()) } else { self.copy_span(open, offset, buffer) };
+    fn work_span(&self, open: &Arc<OpenFile>, offset: u64, buffers: &mut Buffers) {
+        let copied = if open.failed.load(Ordering::Relaxed) { Ok(()) } else { self.copy_span(open, offset, buffers) };
         if let Err(error) = copied
             && !open.failed.swap(true, Ordering::Relaxed)
         {
@@ -127,10 +146,10 @@ impl Copier<'_> {
     }
 
     /// Copies what data there is from `offset` on, up to the end of a span, and queues the rest of the file.
-    fn copy_span(&self, open: &Arc<OpenFile>, offset: u64, buffer: &mut [u8]) -> Result<()> {
+    fn copy_span(&self, open: &Arc<OpenFile>, offset: u64, buffers: &mut Buffers) -> Result<()> {
         let size = open.object.size;
         let begin = open.next_data(offset)?;
-        self.make_hole(open, offset, begin)?;
+        self.make_hole(open, offset, begin, buffers)?;
         let end = size.min((begin / SPAN_LEN + 1) * SPAN_LEN);
         if end < size {
             open.pending.fetch_add(1, Ordering::Relaxed);
@@ -139,42 +158,67 @@ impl Copier<'_> {
         let mut at = begin;
         while at < end {
             let hole = open.next_hole(at)?.min(end);
-            if !self.copy_data(open, at, hole, buffer)? {
+            if !self.copy_data(open, at, hole, buffers)? {
                 return Ok(());
             }
             at = open.next_data(hole)?.min(end);
-            self.make_hole(open, hole, at)?;
+            self.make_hole(open, hole, at, buffers)?;
         }
         Ok(())
     }
 
     /// Copies a range that is all data. Returns whether there is a reason to go on.
-    fn copy_data(&self, open: &OpenFile, begin: u64, end: u64, buffer: &mut [u8]) -> Result<bool> {
+    fn copy_data(&self, open: &OpenFile, begin: u64, end: u64, buffers: &mut Buffers) -> Result<bool> {
         let mut at = begin;
         while at < end {
             if !self.run.goes_on() {
                 return Ok(false);
             }
             let in_piece = PIECE_LEN as u64 - at % PIECE_LEN as u64;
-            let piece = &mut buffer[..in_piece.min(end - at) as usize];
+            let piece = &mut buffers.source[..in_piece.min(end - at) as usize];
             let length = read_full(&open.file, piece, at)?;
             if length == 0 {
                 // It became shorter: told of when it is described again at its end.
                 return Ok(false);
             }
-            self.target.write(self.context, open.found.inode, at, &piece[..length], Stability::Unstable)?;
+            let (piece, present) = (&piece[..length], &mut buffers.target[..length]);
+            if !(open.looks_same && self.holds(open.found.inode, at, piece, present)?) {
+                self.target.write(self.context, open.found.inode, at, piece, Stability::Unstable)?;
+            }
             self.run.copied_bytes(length);
             at += length as u64;
         }
         Ok(true)
     }
 
+    /// Whether the target has these bytes there already.
+    fn holds(&self, inode: InodeNumber, offset: u64, bytes: &[u8], buffer: &mut [u8]) -> Result<bool> {
+        let read = self.target.read(self.context, inode, offset, buffer)?;
+        Ok(read.length == bytes.len() && buffer == bytes)
+    }
+
     /// Takes away what the target has in a range where the source has nothing.
-    fn make_hole(&self, open: &OpenFile, begin: u64, end: u64) -> Result<()> {
-        if !open.found.fresh && begin < end {
+    fn make_hole(&self, open: &OpenFile, begin: u64, end: u64, buffers: &mut Buffers) -> Result<()> {
+        if !open.found.fresh && begin < end && !(open.looks_same && self.is_empty(open, begin, end, buffers)?) {
             self.target.punch(self.context, open.found.inode, begin, end - begin)?;
         }
         Ok(())
+    }
+
+    /// Whether the target has only zeros there. At the edges of a hole it may store them, as its blocks are larger.
+    fn is_empty(&self, open: &OpenFile, begin: u64, end: u64, buffers: &mut Buffers) -> Result<bool> {
+        let inode = open.found.inode;
+        let mut at = begin;
+        while let Some(data) = self.target.seek(inode, at, SeekTarget::Data)?.filter(|data| *data < end) {
+            let hole = self.target.seek(inode, data, SeekTarget::Hole)?.unwrap_or(end).min(end);
+            let buffer = &mut buffers.target[..PIECE_LEN.min((hole - data) as usize)];
+            let length = self.target.read(self.context, inode, data, buffer)?.length;
+            if length == 0 || buffer[..length].iter().any(|byte| *byte != 0) {
+                return Ok(false);
+            }
+            at = data + length as u64;
+        }
+        Ok(true)
     }
 
     fn end(&self, open: &OpenFile) -> Result<()> {

@@ -20,7 +20,7 @@ use parking_lot::Mutex;
 
 use crate::clock::now;
 use crate::workflows::host::HostFolder;
-use crate::workflows::import::file::{Copier, Job};
+use crate::workflows::import::file::{Buffers, Copier, Job};
 use crate::workflows::import::walk::Walk;
 use crate::workflows::queue::Queue;
 use crate::workflows::run::{Reporter, Run};
@@ -103,8 +103,8 @@ pub fn import(
     let mut report = thread::scope(|scope| {
         for _ in 0..options.threads.max(1) {
             scope.spawn(|| {
-                let mut buffer = vec![0; file::PIECE_LEN];
-                queue.serve(|job: Job| copier.work(job, &mut buffer));
+                let mut buffers = Buffers::new();
+                queue.serve(|job: Job| copier.work(job, &mut buffers));
             });
         }
         let report = Walk::new(&copier, &reporter, options.cross_mounts).all(root);
