@@ -68,16 +68,18 @@ impl Superblock {
     /// The newest superblock, made durable if it was only seen in a cache. One damaged slot is what
     /// power loss leaves; `Corrupt` if neither is whole, `UnknownVersion` if a newer build wrote one.
     pub fn current(media: &dyn Media) -> Result<Self> {
-        // After a killed process a slot may be readable without being durable; publishing the next one
-        // would then overwrite the only durable slot.
-        Self::open(media)?.flush().map_err(|error| error.during("cannot flush the superblock"))?;
         let newest = match Self::both(media)? {
             [Some(even), Some(odd)] if even.pool != odd.pool => {
                 return Err(Error::new(ErrorKind::Corrupt, "the two superblocks belong to different pools"));
             }
             [even, odd] => even.into_iter().chain(odd).max_by_key(|found| found.commit),
         };
-        newest.ok_or_else(|| Error::new(ErrorKind::Corrupt, "neither superblock is whole"))
+        let newest = newest.ok_or_else(|| Error::new(ErrorKind::Corrupt, "neither superblock is whole"))?;
+        // After a killed process or a failed flush a slot may be readable without being durable, and publishing the
+        // next one would overwrite the only durable slot. A flush alone does not mend a failed one. Where the slot is
+        // durable, what is torn now is what is there.
+        newest.publish(&*Self::open(media)?)?;
+        Ok(newest)
     }
 
     /// What the two slots hold; `None` for a damaged or empty one.

@@ -53,16 +53,21 @@ fn a_cut_create_leaves_no_file_or_a_whole_one() {
 }
 
 #[test]
-fn what_a_killed_process_left_is_durable_once_it_was_read() {
-    let media = Simulator::new();
-    Superblock::create(&media, &superblock(1)).unwrap();
-    let media = media.with_fuse(1);
-    superblock(2).publish(&*Superblock::open(&media).unwrap()).unwrap_err();
-    let reopened = media.duplicate();
-    assert_eq!(Superblock::current(&reopened).unwrap().commit, 2);
-    let reopened = reopened.with_fuse(1);
-    superblock(3).publish(&*Superblock::open(&reopened).unwrap()).unwrap_err();
-    assert_eq!(Superblock::current(&reopened.tear(|_| 100)).unwrap().commit, 2);
+fn what_a_killed_process_or_a_failed_flush_left_is_durable_once_it_was_read() {
+    for flush_fails in [false, true] {
+        let media = Simulator::new();
+        Superblock::create(&media, &superblock(1)).unwrap();
+        match flush_fails {
+            true => media.fail_flush(0),
+            false => media.set_fuse(Some(1)),
+        }
+        superblock(2).publish(&*Superblock::open(&media).unwrap()).unwrap_err();
+        let reopened = media.duplicate();
+        assert_eq!(Superblock::current(&reopened).unwrap().commit, 2);
+        let reopened = reopened.with_fuse(1);
+        superblock(3).publish(&*Superblock::open(&reopened).unwrap()).unwrap_err();
+        assert_eq!(Superblock::current(&reopened.tear(|_| 100)).unwrap().commit, 2);
+    }
 }
 
 #[test]

@@ -17,7 +17,7 @@ use crate::history::{Draw, Journal, World};
 const TOLD_MAX: usize = 40;
 
 /// Stored bytes that an empty pool may have.
-const EMPTY_LIVE_MAX: u64 = 256 << 10;
+const EMPTY_LIVE_MAX: u64 = 64 << 10;
 
 pub(super) struct History {
     pub seed: u64,
