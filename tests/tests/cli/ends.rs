@@ -6,6 +6,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use cow_tests::daemon::Setup;
+use cow_tests::random::Random;
 use cow_tests::scratch::Scratch;
 use serde_json::json;
 
@@ -97,6 +98,36 @@ fn a_token_opens_the_way_over_tcp() {
     assert_eq!((ask(Some(&token)).code, ask(Some(&wrong)).code, ask(None).code), (0, 7, 7));
     assert_eq!(ask(Some(Path::new("/nope"))).code, 1);
     assert!(!ask(Some(&wrong)).stderr.contains("0123456789"), "a token is told to nobody");
+}
+
+#[test]
+fn damage_on_the_disk_is_found_and_named() {
+    let scratch = Scratch::new("cli-damage");
+    let setup = Setup::new(env!("CARGO_BIN_EXE_cowd-under-test"), scratch.path());
+    let daemon = setup.start();
+    let from = scratch.path().join("from");
+    fs::create_dir(&from).unwrap();
+    fs::write(from.join("file"), Random::new(1).bytes(300_000)).unwrap();
+    done(&daemon, &format!("import {} a", from.display()));
+    done(&daemon, "snapshot a@s");
+    assert!(done(&daemon, "verify").starts_with("All is well: "));
+    daemon.stop();
+    for entry in fs::read_dir(scratch.path().join("pool")).unwrap() {
+        let entry = entry.unwrap();
+        if entry.file_name().to_string_lossy().starts_with("data-") {
+            let mut bytes = fs::read(entry.path()).unwrap();
+            // Not all of it: the other extents are still good, and so is every node.
+            bytes.iter_mut().skip(100_000).step_by(4096).take(10).for_each(|byte| *byte ^= 0x10);
+            fs::write(entry.path(), bytes).unwrap();
+        }
+    }
+    let daemon = setup.start();
+    let ended = run(&daemon.socket(), "verify");
+    assert_eq!((ended.code, ended.stderr.as_str()), (10, ""), "{}", ended.stdout);
+    assert!(ended.stdout.starts_with("a /file at byte "), "{}", ended.stdout);
+    let to = scratch.path().join("to");
+    let ended = run(&daemon.socket(), &format!("export a@s {}", to.display()));
+    assert!(ended.code == 10 && ended.stderr.contains("file: "), "{}", ended.stderr);
 }
 
 #[test]

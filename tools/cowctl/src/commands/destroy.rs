@@ -37,20 +37,29 @@ fn run(session: &Session<'_>, given: &Given) -> Result<(), Failure> {
         return Err(Failure::usage(format!("destroy: nothing is below {name}"), "--recursive is for datasets"));
     }
     let asks = !given.has("yes") && on_terminal;
-    let mut done = Vec::new();
+    let mut foreseen = Vec::new();
     // What can be foreseen to fail fails before anything is destroyed.
     if given.has("dry-run") || asks || given.operands.len() > 1 {
-        let foreseen = given.operands.iter().map(|name| request(session, given, name, true));
-        done = foreseen.collect::<Result<Vec<_>, _>>()?;
+        let asked = given.operands.iter().map(|name| request(session, given, name, true));
+        foreseen = asked.collect::<Result<Vec<_>, _>>()?;
     }
-    if !given.has("dry-run") {
-        if asks && !confirmed(session, &done, now) {
-            return Err(Failure::problem(Code::Cancelled, "nothing was destroyed"));
+    if given.has("dry-run") {
+        return session
+            .output
+            .result("destroyed", &foreseen, || foreseen.iter().try_for_each(|one| print(session, one)));
+    }
+    if asks && !confirmed(session, &foreseen, now) {
+        return Err(Failure::problem(Code::Cancelled, "nothing was destroyed"));
+    }
+    let mut done = Vec::new();
+    for name in &given.operands {
+        done.push(request(session, given, name, false)?);
+        // Each is told at once, as the next may fail.
+        if !session.output.json {
+            print(session, &done[done.len() - 1])?;
         }
-        let destroyed = given.operands.iter().map(|name| request(session, given, name, false));
-        done = destroyed.collect::<Result<Vec<_>, _>>()?;
     }
-    session.output.result("destroyed", &done, || done.iter().try_for_each(|destroyed| print(session, destroyed)))
+    session.output.result("destroyed", &done, || Ok(()))
 }
 
 fn request(session: &Session<'_>, given: &Given, name: &str, dry_run: bool) -> Result<Destroyed, Failure> {
