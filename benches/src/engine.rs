@@ -4,21 +4,24 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::{SystemTime, UNIX_EPOCH};
-use std::{env, fs, process, thread};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::{env, fs, process};
 
-use cow_storage::executor::Executor;
 use cow_storage::format::{InodeNumber, PoolId, Timestamp};
 use cow_storage::fs::{AttributeChange, Caller, Context, FileSystem, NewObject, Stability};
 use cow_storage::media::{Directory, Media};
 use cow_storage::pool::{Budgets, NewPool, Pool};
+use cowd::executor::Threads;
 
 /// An open pool whose directory is removed with it.
 pub struct Engine {
     /// The pool.
     pub pool: Pool,
     directory: PathBuf,
+    stop: Arc<AtomicBool>,
+    committer: Option<JoinHandle<()>>,
 }
 
 impl Engine {
@@ -35,8 +38,11 @@ impl Engine {
         };
         let media: Arc<dyn Media> = Arc::new(Directory::open(&directory).expect("the scratch directory opens"));
         Pool::create(&media, &new).expect("a pool can be made");
-        let pool = Pool::open(media, Arc::new(Threads), Budgets::default(), 1, now()).expect("the pool opens");
-        Self { pool, directory }
+        let threads = Arc::new(Threads::of_this_machine().expect("threads can be started"));
+        let pool = Pool::open(media, threads, Budgets::default(), 1, now()).expect("the pool opens");
+        let stop = Arc::new(AtomicBool::new(false));
+        let committer = Some(spawn_committer(pool.clone(), Arc::clone(&stop)));
+        Self { pool, directory, stop, committer }
     }
 
     /// Bytes that the pool's files take on the host.
@@ -55,28 +61,23 @@ impl Engine {
 
 impl Drop for Engine {
     fn drop(&mut self) {
+        self.stop.store(true, Ordering::Relaxed);
+        let _ = self.committer.take().map(JoinHandle::join);
         let _ = self.pool.close(now());
         let _ = fs::remove_dir_all(&self.directory);
     }
 }
 
-/// Runs big jobs on as many threads as there are cores.
-struct Threads;
-
-impl Executor for Threads {
-    fn run(&self, count: usize, job: &(dyn Fn(usize) + Sync)) {
-        let threads = thread::available_parallelism().map_or(1, usize::from).min(count);
-        let next = AtomicUsize::new(0);
-        let work = || {
-            while let Some(index) = Some(next.fetch_add(1, Ordering::Relaxed)).filter(|index| *index < count) {
-                job(index);
+/// Commits when that is due, as the daemon does: so what is written goes to the disk while more comes in.
+fn spawn_committer(pool: Pool, stop: Arc<AtomicBool>) -> JoinHandle<()> {
+    thread::spawn(move || {
+        while !stop.load(Ordering::Relaxed) {
+            thread::sleep(Duration::from_millis(5));
+            if pool.commit_due() {
+                pool.commit(now()).expect("the pool commits");
             }
-        };
-        thread::scope(|scope| {
-            (1..threads).for_each(|_| drop(scope.spawn(work)));
-            work();
-        });
-    }
+        }
+    })
 }
 
 /// The present.

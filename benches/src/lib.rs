@@ -1,5 +1,4 @@
 //! What the benchmarks share: an engine in a scratch directory, and data to feed it.
 
-pub mod copy;
 pub mod data;
 pub mod engine;

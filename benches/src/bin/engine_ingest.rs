@@ -8,10 +8,9 @@ use std::path::Path;
 use std::time::Instant;
 use std::{env, fs};
 
-use cow_benches::copy::copy_tree;
 use cow_benches::engine::{Engine, now};
 use cow_storage::catalog::Properties;
-use cow_storage::format::InodeNumber;
+use cowd::workflows::{ImportOptions, import};
 
 fn main() -> Result<(), Box<dyn Error>> {
     let mut properties = Properties::default();
@@ -37,7 +36,7 @@ fn ingest(engine: &Engine, properties: &Properties, from: &Path, name: &str) -> 
     let start = Instant::now();
     engine.pool.create_dataset(name, properties, now())?;
     let files = engine.pool.file_system(name)?;
-    let copied = copy_tree(&*files, from, InodeNumber::ROOT)?;
+    let copied = import(from, &*files, &ImportOptions::default(), &|_| true)?.copied;
     engine.pool.snapshot(&[(name, "copied")], now())?;
     engine.pool.commit(now())?;
     let seconds = start.elapsed().as_secs_f64();
@@ -46,7 +45,7 @@ fn ingest(engine: &Engine, properties: &Properties, from: &Path, name: &str) -> 
         "{{\"set\": {:?}, \"objects\": {}, \"bytes\": {}, \"seconds\": {seconds:.3}, \"cpu_seconds\": {:.2}, \
          \"stored_bytes\": {stored}, \"host_bytes\": {}}}",
         from.display().to_string(),
-        copied.objects,
+        copied.names(),
         copied.bytes,
         cpu_seconds()? - cpu_before,
         engine.host_bytes(),
