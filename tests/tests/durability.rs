@@ -4,13 +4,11 @@
 
 use std::collections::HashSet;
 use std::env;
-use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
-use std::path::Path;
-use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::Duration;
 
+use cow_tests::daemon::{Daemon, Setup};
 use cow_tests::nfs_client::{Client, Handle, Outcome, Set, Stable};
 use cow_tests::pooled::Pooled;
 use cow_tests::random::Random;
@@ -24,19 +22,21 @@ const WRITE_LEN_MAX: u64 = 48 << 10;
 fn what_commit_acknowledged_survives_kill_9() {
     let rounds = env::var("COW_DURABILITY_ROUNDS").ok().and_then(|text| text.parse().ok()).unwrap_or(50);
     let scratch = Scratch::new("durability");
+    let setup = Setup::new(env!("CARGO_BIN_EXE_cowd-under-test"), scratch.path());
     let mut writers: Vec<Writer> = (0..WRITERS).map(Writer::new).collect();
     let mut commits = 0;
     for round in 0..rounds {
-        let mut server = Process::start(scratch.path());
-        let address = server.address;
+        let daemon = start(&setup);
+        let address = daemon.nfs();
         let lifetime = Duration::from_millis(Random::new(round).below(80) + 10);
         thread::scope(|scope| {
             let running: Vec<_> = writers.iter_mut().map(|writer| scope.spawn(|| writer.run(address))).collect();
             thread::sleep(lifetime);
-            server.kill();
+            // Dropping it ends it as a crash does.
+            drop(daemon);
             commits += running.into_iter().map(|writer| writer.join().unwrap()).sum::<u64>();
         });
-        let pooled = Pooled::open(scratch.path()).unwrap();
+        let pooled = Pooled::open(&scratch.path().join("pool")).unwrap();
         for writer in &mut writers {
             writer.check(pooled.url("d").server, round);
         }
@@ -48,34 +48,13 @@ fn what_commit_acknowledged_survives_kill_9() {
     println!("{commits} commits were acknowledged in {rounds} rounds");
 }
 
-/// The server in a process of its own.
-struct Process {
-    child: Child,
-    address: SocketAddr,
-}
-
-impl Process {
-    fn start(directory: &Path) -> Self {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_pool-server"));
-        let mut child = command.arg(directory).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
-        let mut line = String::new();
-        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
-        let address = line.trim().parse().unwrap_or_else(|_| panic!("the server said {line:?}, not its address"));
-        Self { child, address }
+/// Starts the daemon on its pool, in which there is the dataset `d`.
+fn start(setup: &Setup) -> Daemon {
+    let daemon = setup.start();
+    if daemon.ask("GET", "/v1/datasets/d", "").status == 404 {
+        daemon.done("POST", "/v1/datasets", r#"{"name":"d"}"#);
     }
-
-    /// Ends it as a crash does.
-    fn kill(&mut self) {
-        self.child.kill().unwrap();
-        self.child.wait().unwrap();
-    }
-}
-
-impl Drop for Process {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
+    daemon
 }
 
 /// One client, what it knows to be durable, and what may be.
