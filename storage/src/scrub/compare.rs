@@ -54,3 +54,29 @@ pub fn usage(view: &AccountView<'_>, mut found: BTreeMap<SegmentId, u64>, findin
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::account::{Account, AccountOptions, NODE_LEN};
+    use crate::format::Birth;
+    use crate::media::{Media, Simulator};
+    use crate::segment::SegmentOptions;
+
+    #[test]
+    fn usage_that_differs_is_told() {
+        let media: Arc<dyn Media> = Arc::new(Simulator::new());
+        let segments = SegmentOptions { segment_len: 1 << 20, reserve_count: 1 };
+        let account = Account::create(media, AccountOptions::new(segments, 1 << 20)).unwrap();
+        let id = account.append_node(Birth(1), |_| [7; NODE_LEN]).unwrap();
+        let state = account.commit(Birth(1), Birth(0)).unwrap();
+        let told = |live: u64| {
+            let mut findings = Findings::default();
+            usage(&account.view(&state), [(id.segment(), live)].into(), &mut findings);
+            findings.notes().count()
+        };
+        assert_eq!((told(NODE_LEN as u64), told(0), told(NODE_LEN as u64 + 1)), (0, 1, 1));
+    }
+}

@@ -56,7 +56,7 @@ impl<'a> Counting<'a> {
         let block_len_log2 = self.block_len_log2(holder);
         let reference = Reference { id: run.id, first: run.first, hashes: run.hashes, is_node: false, block_len_log2 };
         if let Some(problem) = self.window.refer(&reference) {
-            self.findings.hit(Hit::blocks(holder, run.id, key, problem));
+            self.findings.hit(Hit::block(holder, run.id, key, problem));
         }
     }
 

@@ -57,8 +57,8 @@ impl Hit {
         Self { holder, id: pointer.id, is_node: true, first, upper, problem }
     }
 
-    /// Blocks of a file are hit, of which the first is at `key`.
-    pub fn blocks(holder: Option<Holder>, id: SlotId, key: Key, problem: String) -> Self {
+    /// A block of a file is hit.
+    pub fn block(holder: Option<Holder>, id: SlotId, key: Key, problem: String) -> Self {
         Self { holder, id, is_node: false, first: key, upper: Some(key), problem }
     }
 }
@@ -71,6 +71,12 @@ impl Findings {
         } else {
             self.more += 1;
         }
+    }
+
+    /// What was noted.
+    #[cfg(test)]
+    pub fn notes(&self) -> impl Iterator<Item = &String> {
+        self.notes.iter()
     }
 
     /// Notes a hit.

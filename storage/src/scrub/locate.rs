@@ -12,7 +12,7 @@ use crate::scrub::findings::Hit;
 use crate::scrub::paths::paths;
 use crate::scrub::report::Damage;
 use crate::scrub::walk::{Found, Ground, walk};
-use crate::tree::{ItemRef, Key, Node, NodeStore, Root, RunRef};
+use crate::tree::{ItemRef, Key, Node, NodeStore, Root};
 
 /// Finds who refers to what is damaged.
 pub fn find(scene: Scene<'_>, ground: &Ground, broken: &BTreeMap<SlotId, Broken>, found: &mut dyn FnMut(Hit)) {
@@ -27,9 +27,12 @@ pub fn find(scene: Scene<'_>, ground: &Ground, broken: &BTreeMap<SlotId, Broken>
                 }
             }
             Found::Run(key, run) => {
-                let broken = broken.get(&run.id);
-                if let Some((broken, key)) = broken.and_then(|broken| Some((broken, first_hit(key, &run, broken)?))) {
-                    found(Hit::blocks(holder, run.id, key, broken.problem.clone()));
+                if let Some(broken) = broken.get(&run.id) {
+                    let is_hit = |number: &u64| broken.blocks >> (u64::from(run.first) + number) & 1 == 1;
+                    let hit = (0..run.hashes.len() as u64).filter(is_hit);
+                    hit.for_each(|number| {
+                        found(Hit::block(holder, run.id, key.plus(number), broken.problem.clone()));
+                    });
                 }
             }
             _ => {}
@@ -38,13 +41,7 @@ pub fn find(scene: Scene<'_>, ground: &Ground, broken: &BTreeMap<SlotId, Broken>
     });
 }
 
-/// Where the first block of a run is that is hit.
-fn first_hit(key: Key, run: &RunRef<'_>, broken: &Broken) -> Option<Key> {
-    let number = (0..run.hashes.len()).find(|number| broken.blocks >> (usize::from(run.first) + number) & 1 == 1)?;
-    Some(key.plus(number as u64))
-}
-
-/// Names what is hit.
+/// Names what is hit: of each file that is hit by one problem, the first place.
 pub fn name(scene: Scene<'_>, ground: &Ground, hits: &[Hit]) -> Vec<Damage> {
     let mut named: Vec<(&Hit, Option<Holder>)> = Vec::new();
     let mut wanted: BTreeMap<Holder, BTreeSet<InodeNumber>> = BTreeMap::new();
@@ -76,8 +73,13 @@ pub fn name(scene: Scene<'_>, ground: &Ground, hits: &[Hit]) -> Vec<Damage> {
             problem: problem(hit),
         },
     });
-    let damage: BTreeSet<Damage> = damage.collect();
-    damage.into_iter().collect()
+    let mut places: BTreeMap<_, Option<u64>> = BTreeMap::new();
+    for Damage { dataset, path, offset, problem } in damage {
+        let first = places.entry((dataset, path, problem)).or_insert(offset);
+        *first = offset.min(*first);
+    }
+    let damage = places.into_iter();
+    damage.map(|((dataset, path, problem), offset)| Damage { dataset, path, offset, problem }).collect()
 }
 
 fn root(catalog: &Catalog, holder: Holder) -> Root {
