@@ -17,6 +17,8 @@ pub struct World {
     pub pool: Pool,
     pub choices: Choices,
     pub seconds: i64,
+    /// Whether the power may go at random.
+    pub crashes: bool,
     names: u64,
 }
 
@@ -49,7 +51,7 @@ impl World {
         let new = NewPool { id: PoolId([1; 16]), secret: [2; 32], segment_size: 1 << 20, intent_size: 1 << 20 };
         Pool::create(&(Arc::clone(&disk) as Arc<dyn Media>), &new).unwrap();
         let pool = open(&disk).unwrap();
-        Self { disk, pool, choices: Choices::new(seed), seconds: 1000, names: 0 }
+        Self { disk, pool, choices: Choices::new(seed), seconds: 1000, crashes: true, names: 0 }
     }
 
     pub fn core(&self) -> &Core {
@@ -121,7 +123,7 @@ impl World {
             }
             (90..92, ..) => drop(self.pool.clean_step(1 << 20, now).unwrap()),
             (92..98, ..) => self.commit(),
-            (98.., ..) => self.crash(),
+            (98.., ..) if self.crashes => self.crash(),
             _ => {}
         }
     }

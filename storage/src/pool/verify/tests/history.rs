@@ -1,5 +1,8 @@
-//! Whatever happens, nothing is wrong: half reclaimed, cleaned, crashed.
+//! Whatever happens, nothing is wrong: half reclaimed, cleaned, crashed, changed meanwhile.
 
+use crate::catalog::{Compression, Properties};
+use crate::format::Timestamp;
+use crate::pool::verify::tests::fixture::write;
 use crate::pool::world::World;
 
 #[test]
@@ -34,4 +37,51 @@ fn check(world: &mut World) {
         assert_eq!(part.damage, []);
         assert!(part.objects > 0 && part.bytes <= report.bytes, "{name}");
     }
+}
+
+/// What happens meanwhile is not seen.
+#[test]
+fn a_pool_in_use_is_sound() {
+    for seed in 100..104 {
+        let mut world = World::new(seed);
+        world.crashes = false;
+        (0..40).for_each(|_| world.step());
+        for _ in 0..6 {
+            let pool = world.pool.clone();
+            let mut left = 12;
+            let report = pool.core.verify_by_windows(None, 30_000, &mut |_, _| {
+                if left > 0 {
+                    left -= 1;
+                    (0..4).for_each(|_| world.step());
+                    world.core().store.account().hurry();
+                    world.commit();
+                }
+                true
+            });
+            assert_eq!(report.unwrap().damage, []);
+        }
+    }
+}
+
+/// A snapshot is merged into what comes after it, a piece of its dead list at a time.
+#[test]
+fn half_a_merge_is_sound() {
+    let world = World::new(3);
+    let small =
+        Properties { block_size: 4096, extent_size: 4096, compression: Compression::Off, ..Properties::default() };
+    world.pool.create_dataset("d", &small, world.now()).unwrap();
+    for (number, snapshot) in [(0, "a"), (4, "b"), (8, "c")] {
+        for block in 0..1500 {
+            write(&world, "d", "f", block * 8192, 4 * block + number, 4096);
+        }
+        world.pool.snapshot(&[("d", snapshot)], world.now()).unwrap();
+    }
+    world.pool.destroy("d@b", false, Timestamp::default()).unwrap();
+    world.pool.purge(Timestamp { seconds: 1, nanoseconds: 0 }, world.now()).unwrap();
+    let mut steps = 0;
+    while !world.pool.reclaim_step(1, world.now()).unwrap().idle {
+        steps += 1;
+        assert_eq!(world.core().verify(None, &mut |_, _| true).unwrap().damage, []);
+    }
+    assert!(steps > 2, "the list was sorted out in {steps} steps");
 }
