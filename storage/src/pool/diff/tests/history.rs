@@ -21,6 +21,7 @@ fn history(seed: u64) {
         }
         // A head is compared as it is now, with what is only in memory.
         let head = user.dataset();
+        (0..3).for_each(|_| user.step());
         let now = list(&*user.pool.file_system(&head).unwrap());
         let (older, before) = &states[user.below(states.len())];
         check(before, &now, &diff(&user.pool, older, &head).unwrap());

@@ -170,7 +170,7 @@ fn check_one(difference: &Difference, older: &Listing, newer: &Listing, carried:
         }
         DifferenceKind::Modified => {
             let (old, new) = (carried.unwrap_or_else(|| panic!("{told}")), &newer[path]);
-            assert!(!old.is_like(new), "{told}");
+            assert!(!old.is_like(new) && old.attributes.kind == new.attributes.kind, "{told}");
             old.blocks_unlike(Some(new))
         }
         DifferenceKind::Renamed => older[from.as_ref().unwrap()].blocks_unlike(Some(&newer[path])),

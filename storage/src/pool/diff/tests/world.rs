@@ -170,14 +170,25 @@ impl User {
             _ => return,
         };
         files.remove_directory(&who, directory, name).unwrap();
-        let who = self.context();
-        let object = NewObject::Directory;
-        let made = files.create(&who, directory, name, &object, found.mode, &AttributeChange::default()).unwrap();
+        let made = self.directory_at(files, directory, name, found.mode);
         for name in names {
             if self.below(3) > 0 {
-                let _ = self.create(files, made.object.inode, &name);
+                let _ = self.create(files, made, &name);
             }
         }
+    }
+
+    /// Makes a directory of a free name, or moves one there.
+    fn directory_at(&mut self, files: &dyn FileSystem, at: InodeNumber, name: &[u8], mode: u32) -> InodeNumber {
+        let (from, old, who) = (self.directory(files), self.name(), self.context());
+        if let Ok(found) = files.lookup(&who, from, old)
+            && found.kind == FileKind::Directory
+            && files.rename(&who, from, old, at, name).is_ok()
+        {
+            return found.inode;
+        }
+        let initial = AttributeChange::default();
+        files.create(&who, at, name, &NewObject::Directory, mode, &initial).unwrap().object.inode
     }
 
     fn empty(&mut self, files: &dyn FileSystem, directory: InodeNumber) -> Vec<Vec<u8>> {
