@@ -100,9 +100,12 @@ impl State {
     }
 
     fn forget(&mut self, kept_max: usize) {
-        while self.ended_count > kept_max {
-            let oldest = self.jobs.iter().find(|(_, entry)| entry.state().has_ended()).map(|(id, _)| *id);
-            let Some(oldest) = oldest else { return };
+        if self.ended_count <= kept_max {
+            return;
+        }
+        // Called at every end, so there is never more than one too many.
+        let oldest = self.jobs.iter().find(|(_, entry)| entry.state().has_ended()).map(|(id, _)| *id);
+        if let Some(oldest) = oldest {
             self.jobs.remove(&oldest);
             self.ended_count -= 1;
         }

@@ -7,7 +7,7 @@ use std::os::fd::OwnedFd;
 use std::os::unix::net::{UnixDatagram, UnixListener, UnixStream};
 use std::path::Path;
 use std::process::{Command, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use cow_tests::daemon::answer;
 use cow_tests::nfs_client::{Client, Set, Stable};
@@ -122,7 +122,9 @@ fn the_service_manager_is_told() {
     let manager = UnixDatagram::bind(&path).unwrap();
     manager.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
     let heard = |wanted: &str| {
+        let until = Instant::now() + Duration::from_secs(60);
         loop {
+            assert!(Instant::now() < until, "{wanted:?} never came");
             let mut buffer = [0; 512];
             let length = manager.recv(&mut buffer).unwrap_or_else(|error| panic!("{wanted:?} never came: {error}"));
             if String::from_utf8_lossy(&buffer[..length]).contains(wanted) {
