@@ -67,7 +67,6 @@ fn a_running_import_can_be_cancelled_and_ends_with_the_daemon() {
 }
 
 #[test]
-#[ignore = "the pool does not verify yet"]
 fn a_sound_pool_is_verified() {
     let (_scratch, setup) = setup("verify");
     let daemon = setup.start();

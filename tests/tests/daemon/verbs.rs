@@ -57,6 +57,9 @@ fn snapshots_clones_and_rewinds_are_seen_at_once() {
     snapshot(&daemon, "prod", "mon");
     let held = write(&mut client, "prod", "tuesday");
     snapshot(&daemon, "prod", "tue");
+    let diff = daemon.done("GET", "/v1/diff?older=prod%40mon&newer=prod%40tue", "");
+    assert_eq!(diff["differences"], json!([{ "kind": "modified", "path": "/f", "changed_bytes": 8192 }]));
+    assert_eq!(daemon.done("GET", "/v1/diff?older=prod%40mon&newer=prod%40tue&limit=0", "")["truncated"], true);
     let clone = post(&daemon, "/v1/snapshots/prod%40mon/clone", json!({ "name": "dev" }));
     assert_eq!((&clone["share"], &clone["origin"]["name"]), (&json!("/dev"), &json!("prod@mon")));
     assert_eq!(read(&mut client, "dev", "f"), "monday");
