@@ -6,7 +6,8 @@ use crate::account::Account;
 use crate::account::slots::{Slot, SlotPage, id_of, page_of, slot_of};
 use crate::account::usage::SegmentUsage;
 use crate::error::Result;
-use crate::format::{SegmentId, SlotId};
+use crate::extent::BLOCKS_MAX;
+use crate::format::{Birth, SegmentId, SlotId};
 
 /// Figures for `space` and `counters`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
@@ -32,7 +33,49 @@ pub struct Recorded {
     pub extras: Vec<(u8, u32)>,
 }
 
+/// How often the blocks of an extent, or a node, are referred to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct References {
+    /// Bytes that it takes as stored.
+    pub stored_len: u32,
+    /// References by block; a node is as a single block.
+    pub counts: [u64; BLOCKS_MAX],
+}
+
+impl References {
+    /// How many blocks somebody refers to.
+    pub fn live(&self) -> u64 {
+        self.counts.iter().filter(|count| **count > 0).count() as u64
+    }
+}
+
 impl Account {
+    /// The references to an extent or node as of commit `birth`, which the caller keeps pinned; `None` if all its blocks died
+    /// and were folded away.
+    pub fn references(&self, id: SlotId, birth: Birth) -> Result<Option<References>> {
+        let (number, slot) = (page_of(id)?, slot_of(id));
+        let mut changes = [0_i64; BLOCKS_MAX];
+        let (root, fresh, moved) = {
+            let ledger = self.ledger.read();
+            let due = ledger.pending.of(number).iter().filter(|delta| delta.slot == slot && delta.birth <= birth);
+            for delta in due {
+                let blocks = usize::from(delta.first)..usize::from(delta.first + delta.count);
+                changes[blocks].iter_mut().for_each(|change| *change += i64::from(delta.change));
+            }
+            (ledger.slots, ledger.fresh(id).map(|fresh| fresh.slot), ledger.moved(id))
+        };
+        let link = root.find(&self.pages, number)?;
+        let page = link.map(|link| self.pages.slot_page(&link, number)).transpose()?;
+        let count = |index: u8| match (&fresh, &page) {
+            (Some(fresh), _) => u64::from(fresh.live >> index & 1),
+            (None, Some(page)) => page.count(slot, index),
+            (None, None) => 0,
+        };
+        let Some(found) = fresh.or_else(|| page.as_ref()?.get(slot).copied()) else { return Ok(None) };
+        let counts = std::array::from_fn(|index| count(index as u8).saturating_add_signed(changes[index]));
+        Ok(Some(References { stored_len: moved.unwrap_or(found.place).length, counts }))
+    }
+
     /// Figures as of the last commit.
     pub fn totals(&self) -> AccountTotals {
         // One lock at a time: a move of an extent takes the ledger's while it holds the stream's.

@@ -24,7 +24,7 @@ mod usage;
 mod view;
 
 pub use front::{Account, AccountOptions, NODE_LEN};
-pub use inspect::{AccountTotals, Recorded};
+pub use inspect::{AccountTotals, Recorded, References};
 pub use scan::Found;
 pub use slots::{Slot, SlotKind, first_of_page};
 pub use state::AccountState;

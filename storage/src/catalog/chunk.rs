@@ -57,15 +57,17 @@ impl Catalog {
 
     /// Reads a chunk of a dead list: as this commit has left it, or else from the committed system tree.
     pub(crate) fn read_chunk(&self, nodes: &dyn NodeStore, system: &Root, list: u64, number: u64) -> Result<Vec<Dead>> {
-        let stored;
-        let chunk = match self.edits.chunk(list, number) {
-            Some(chunk) => chunk,
-            None => {
-                stored = Reader::new(nodes, *system).get(layout::chunk(list, number))?;
-                stored.as_deref().ok_or_else(|| Error::new(ErrorKind::Corrupt, "a dead list lacks a chunk"))?
-            }
-        };
-        decode(chunk).map_err(|error| Error::from(error).during("read a dead list"))
+        match self.edits.chunk(list, number) {
+            Some(chunk) => decode(chunk).map_err(|error| Error::from(error).during("read a dead list")),
+            None => Self::read_stored_chunk(nodes, system, list, number),
+        }
+    }
+
+    /// Reads a chunk of a dead list from the committed system tree.
+    pub(crate) fn read_stored_chunk(nodes: &dyn NodeStore, system: &Root, list: u64, number: u64) -> Result<Vec<Dead>> {
+        let stored = Reader::new(nodes, *system).get(layout::chunk(list, number))?;
+        let chunk = stored.ok_or_else(|| Error::new(ErrorKind::Corrupt, "a dead list lacks a chunk"))?;
+        decode(&chunk).map_err(|error| Error::from(error).during("read a dead list"))
     }
 }
 

@@ -86,6 +86,12 @@ impl Catalog {
         self.first_job().is_some()
     }
 
+    /// Who is reclaimed now, or next.
+    pub(crate) fn due_holders(&self) -> impl Iterator<Item = Holder> + '_ {
+        let merges = self.index.merges.iter().map(|(_, id)| Holder::Snapshot(*id));
+        self.job.iter().map(|job| job.holder).chain(self.index.leaves.iter().copied()).chain(merges)
+    }
+
     /// What is to be done next, if anything.
     pub(crate) fn next_job(&self) -> Result<Option<Task>> {
         let Some(Job { holder, phase }) = self.first_job() else { return Ok(None) };

@@ -1,8 +1,9 @@
 //! What lives, by dataset, and what once had a name.
 
+use crate::catalog::forest::Fate;
 use crate::catalog::{Catalog, Holder};
 use crate::error::{Error, ErrorKind, Result};
-use crate::format::{DatasetId, SnapshotId};
+use crate::format::{DatasetId, SnapshotId, Timestamp};
 
 impl Catalog {
     /// Whether a head or snapshot exists and is not destroyed.
@@ -19,6 +20,27 @@ impl Catalog {
         family.retain(|holder| self.lives(*holder));
         family.sort_by_key(|holder| (matches!(holder, Holder::Snapshot(_)), std::cmp::Reverse(*holder)));
         family
+    }
+
+    /// What can be undeleted or purged, and since when, longest destroyed first. A head stands for its dataset.
+    pub fn awaiting(&self) -> Vec<(Timestamp, Holder)> {
+        self.index.awaiting.iter().copied().collect()
+    }
+
+    /// Logical bytes of all live heads and snapshots, as if nothing was shared.
+    pub fn logical(&self) -> u64 {
+        let live = self.datasets.values().filter(|dataset| dataset.fate == Fate::Live);
+        let heads = live.filter_map(|dataset| dataset.head.as_ref());
+        let snapshots = self.snapshots.values();
+        let live = snapshots.filter(|snapshot| snapshot.fate == Fate::Live && self.live_dataset(snapshot.dataset));
+        heads.chain(live.map(|snapshot| &snapshot.edge)).map(|edge| edge.state.referenced).sum()
+    }
+
+    /// Logical bytes of a live dataset's head and live snapshots, as if nothing was shared.
+    pub fn logical_of(&self, dataset: DatasetId) -> u64 {
+        let snapshots = self.timeline(dataset).map(Holder::Snapshot);
+        let holders = [Holder::Head(dataset)].into_iter().chain(snapshots).filter(|holder| self.lives(*holder));
+        holders.filter_map(|holder| Some(self.state(holder).ok()?.referenced)).sum()
     }
 
     /// The name of a head or snapshot, or the one that it had; none if there is no such one.

@@ -173,6 +173,7 @@ impl Core {
         birth: Birth,
     ) -> Result<(Root, Vec<After>)> {
         let mut catalog = self.catalog.write();
+        self.catalog_birth.store(birth.0, Ordering::Release);
         let account = self.store.account();
         let mut free = |dead: &Dead| account.free(birth, dead.id, dead.first, dead.count);
         for Written { head, state, dead, .. } in written {

@@ -20,6 +20,7 @@ use crate::pool::clean::Cleaning;
 use crate::pool::commit::Job;
 use crate::pool::epoch::{Epoch, Pin};
 use crate::pool::head::{Head, Present};
+use crate::pool::space::Awaiting;
 use crate::pool::view::Latest;
 use crate::store::Store;
 use crate::tree::Root;
@@ -50,6 +51,8 @@ pub struct Core {
     pub boot: u64,
     /// Datasets and snapshots, as of the last commit (or the one in progress).
     pub catalog: RwLock<Catalog>,
+    /// The commit that `catalog` is as of; written while that is locked.
+    pub catalog_birth: AtomicU64,
     /// Heads and snapshots in use.
     pub heads: Mutex<HashMap<Holder, Arc<Head>>>,
     /// Heads that have something beyond their root.
@@ -74,6 +77,10 @@ pub struct Core {
     pub moved: AtomicBool,
     /// What cleaning remembers.
     pub cleaning: Mutex<Cleaning>,
+    /// What purging all that waits would free, and how that was counted last.
+    pub awaiting: Mutex<Awaiting>,
+    /// Bytes of it.
+    pub awaiting_len: AtomicU64,
     /// What the pool did so far.
     pub tally: Tally,
     pub(in crate::pool) mode: AtomicU8,

@@ -10,7 +10,9 @@ use crate::fs::FileSystem;
 use crate::media::Media;
 use crate::pool::core::Core;
 use crate::pool::files::Files;
-use crate::pool::{Budgets, Counters, Difference, Listing, NewPool, PoolSpace, Progress, VerifyReport, open};
+use crate::pool::{
+    Budgets, Counters, DatasetSpace, Difference, Listing, NewPool, PoolSpace, Progress, VerifyReport, open,
+};
 
 /// An open pool. Cheap to clone, safe to use from several threads.
 ///
@@ -184,9 +186,23 @@ impl Pool {
         Ok(Arc::new(Files::new(Arc::clone(&self.core), head)))
     }
 
-    /// What destroying this dataset (with its snapshots) or snapshot would free, in stored bytes.
+    /// What destroying this dataset (with its snapshots) or snapshot, and purging it, would free, in stored bytes, as of the last commit.
+    ///
+    /// Nodes count 4 KiB. Of an extent that would live on in part, the blocks that go count with their part of what lives of it now,
+    /// which comes back when it is cleaned; when all go, this is exact. A block that others refer to as well does not count, nor
+    /// does one that is shared only with what is being reclaimed. Reads the nodes of what would go, and stops no commit.
     pub fn would_free(&self, name: &str) -> Result<u64> {
-        self.core.would_free(name)
+        self.core.would_free(name, u64::MAX).map(|bytes| bytes.unwrap_or(0))
+    }
+
+    /// The same, unless it takes more than about `pointers` pointers to tell: neighbouring blocks of an extent have one.
+    pub fn would_free_within(&self, name: &str, pointers: u64) -> Result<Option<u64>> {
+        self.core.would_free(name, pointers)
+    }
+
+    /// What a dataset takes. Reads all nodes of its head, and of what destroying it would free.
+    pub fn dataset_space(&self, name: &str) -> Result<DatasetSpace> {
+        self.core.dataset_space(name)
     }
 
     /// Paths that differ between two snapshots or heads, of one dataset or of one and its clones, in order. Calls `found`

@@ -49,16 +49,37 @@ pub struct Listing {
 /// What the pool's files hold, in bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub struct PoolSpace {
-    /// Stored bytes that something refers to.
+    /// Stored bytes that something refers to, nodes and the account's pages included. Exact as of the last commit, but what
+    /// died of an extent that lives in part counts until that is cleaned, and what was freed until two commits later.
     pub live: u64,
-    /// Bytes that the pool's files take on the host.
+    /// Bytes that the pool's files take on the host, at most: files are preallocated.
     pub stored: u64,
     /// Bytes the host still has for it, without the reserve.
     pub free: u64,
-    /// Logical bytes that all heads and snapshots refer to, each counted once.
+    /// Logical bytes that live heads and live snapshots refer to: the sum over all of them, as if nothing was shared. Exact as of the
+    /// last commit.
     pub logical: u64,
-    /// Stored bytes that wait to be given back (destroyed, not yet purged).
+    /// Stored bytes that purging all that can be undeleted would free. It was exact at a commit since something was last destroyed,
+    /// taken back or purged; what heads have overwritten since may add to it. The larger what waits, the rarer it is counted anew.
     pub awaiting: u64,
+}
+
+/// What a dataset takes, in bytes, as of the last commit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub struct DatasetSpace {
+    /// Logical bytes that its head has allocated.
+    pub referenced: u64,
+    /// Logical bytes that its head and live snapshots have allocated, as if nothing was shared.
+    pub logical: u64,
+    /// Stored bytes that destroying it with its snapshots would free; see [`crate::pool::Pool::would_free`].
+    pub exclusive: u64,
+    /// Plain bytes of the head's blocks.
+    pub plain: u64,
+    /// Stored bytes of the head's blocks, each with its part of its extent, as if none was deduplicated. `plain` by this is how well
+    /// they are compressed.
+    pub stored: u64,
+    /// How much of `stored` deduplication saves: a block that is referred to `n` times costs each an nth part.
+    pub deduplicated: u64,
 }
 
 /// What a background step did.

@@ -15,6 +15,7 @@ mod open;
 mod payload;
 mod record;
 mod room;
+mod shares;
 mod space;
 mod sync;
 #[cfg(test)]

@@ -2,20 +2,102 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use crate::error::{Error, ErrorKind, Result};
+use crate::catalog::Holder;
+use crate::error::Result;
+use crate::format::{Birth, Timestamp};
 use crate::pool::core::Core;
-use crate::pool::{Counters, PoolSpace};
+use crate::pool::shares::{Freed, Shares};
+use crate::pool::view::{Asked, Latest};
+use crate::pool::{Counters, DatasetSpace, PoolSpace};
+use crate::reclaim::{Estimate, Sources};
+use crate::tree::{ItemRef, Key, Reader};
+
+/// So many pointers are worth a commit's wait until what they come to is counted anew.
+const POINTERS_A_COMMIT: u64 = 1_000;
+
+/// What purging all that waits would free, as it was counted last.
+#[derive(Debug, Default)]
+pub struct Awaiting {
+    /// At which commit.
+    birth: Birth,
+    /// What waited then.
+    bin: Vec<(Timestamp, Holder)>,
+    /// How many pointers had to be looked at.
+    cost: u64,
+}
 
 impl Core {
-    /// What the pool's files hold.
+    /// What the pool's files hold. Does not depend on how much that is, as a rule.
     pub fn space(&self) -> Result<PoolSpace> {
         let totals = self.store.account().totals();
-        Ok(PoolSpace { live: totals.live, stored: totals.stored, free: self.free()?, logical: 0, awaiting: 0 })
+        let logical = self.catalog.read().logical();
+        let awaiting = self.awaiting()?;
+        Ok(PoolSpace { live: totals.live, stored: totals.stored, free: self.free()?, logical, awaiting })
     }
 
-    /// What destroying a dataset or snapshot would free.
-    pub fn would_free(&self, _name: &str) -> Result<u64> {
-        Err(Error::new(ErrorKind::Unsupported, "what a destroy would free is not known yet"))
+    /// What purging all that waits would free; counted anew only when that is worth it, and by one caller at a time.
+    fn awaiting(&self) -> Result<u64> {
+        let counted = || Ok(self.awaiting_len.load(Ordering::Relaxed));
+        let Some(mut last) = self.awaiting.try_lock() else { return counted() };
+        let bin = self.catalog.read().awaiting();
+        let age = self.epoch.present().0 - last.birth.0;
+        if bin == last.bin && (bin.is_empty() || age <= last.cost / POINTERS_A_COMMIT) {
+            return counted();
+        }
+        let asked = self.ask(|catalog| {
+            let bin = catalog.awaiting();
+            let targets: Vec<Holder> = bin.iter().map(|(_, holder)| *holder).collect();
+            Ok((Estimate::new(catalog, &targets)?, bin))
+        })?;
+        let (Asked { answer: (estimate, bin), roots, .. }, mut freed) =
+            (&asked, Freed::new(self.store.account(), asked.roots.birth));
+        estimate.for_each(self.sources(roots), &mut |dead| freed.add(dead).map(|()| true))?;
+        self.awaiting_len.store(freed.bytes(), Ordering::Relaxed);
+        *last = Awaiting { birth: roots.birth, bin: bin.clone(), cost: freed.pointers() };
+        counted()
+    }
+
+    /// What destroying a dataset or snapshot would free; `None` if that takes more than so many pointers to tell.
+    pub fn would_free(&self, name: &str, pointers: u64) -> Result<Option<u64>> {
+        let asked = self.ask(|catalog| Estimate::new(catalog, &[catalog.resolve(name)?]))?;
+        let mut freed = Freed::new(self.store.account(), asked.roots.birth);
+        let is_told = asked.answer.for_each(self.sources(&asked.roots), &mut |dead| {
+            freed.add(dead)?;
+            Ok(freed.pointers() <= pointers)
+        });
+        let is_told = is_told.map_err(|error| error.during("find out what a destroy would free"))?;
+        Ok(is_told.then(|| freed.bytes()))
+    }
+
+    fn sources<'a>(&'a self, roots: &'a Latest) -> Sources<'a> {
+        Sources { nodes: &*self.store, system: &roots.system }
+    }
+
+    /// What a dataset takes.
+    pub fn dataset_space(&self, name: &str) -> Result<DatasetSpace> {
+        let asked = self.ask(|catalog| {
+            let dataset = catalog.find_dataset(name)?;
+            let block_size = catalog.properties(dataset)?.block_size;
+            Ok((*catalog.state(Holder::Head(dataset))?, catalog.logical_of(dataset), block_size))
+        })?;
+        let (state, logical, block_size) = asked.answer;
+        let mut shares = Shares::new(self.store.account(), asked.roots.birth);
+        let mut added = Ok(());
+        Reader::new(&*self.store, state.root).scan(Key::MIN, Key::MAX, &mut |_, item| {
+            if let ItemRef::Run(run) = item {
+                added = shares.add(&run.dead());
+            }
+            added.is_ok()
+        })?;
+        added?;
+        Ok(DatasetSpace {
+            referenced: state.referenced,
+            logical,
+            exclusive: self.would_free(name, u64::MAX)?.unwrap_or(0),
+            plain: shares.blocks() * u64::from(block_size),
+            stored: shares.stored(),
+            deduplicated: shares.stored().saturating_sub(shares.own()),
+        })
     }
 
     /// Counters since the pool was opened.
@@ -37,3 +119,6 @@ impl Core {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

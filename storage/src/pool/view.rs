@@ -3,6 +3,8 @@
 //! Invariant: catalog, system tree and account are of one commit, and that one is pinned: nothing of it is folded away or
 //! unlinked as long as the view lives.
 
+use std::sync::atomic::Ordering;
+
 use crate::account::AccountState;
 use crate::catalog::Catalog;
 use crate::error::{ErrorKind, Result};
@@ -32,6 +34,15 @@ pub struct View {
     _pin: Pin,
 }
 
+/// An answer of the catalog, and the commit that it is of, pinned.
+pub struct Asked<T> {
+    /// The answer.
+    pub answer: T,
+    /// The commit's roots.
+    pub roots: Latest,
+    _pin: Pin,
+}
+
 impl Core {
     /// Pins the last commit. It does not wait for a commit under way.
     pub fn committed_view(&self) -> Result<View> {
@@ -45,6 +56,28 @@ impl Core {
             Err(error) if error.kind() == ErrorKind::Corrupt => Ok(self.view_between_commits()),
             Err(error) => Err(error),
         }
+    }
+
+    /// Asks the catalog of the last commit a short question, and pins that commit. It waits for a commit under way only from
+    /// when that has changed the catalog until it is durable.
+    pub fn ask<T>(&self, question: impl Fn(&Catalog) -> Result<T>) -> Result<Asked<T>> {
+        self.check_reading()?;
+        if let Some(asked) = self.try_ask(&question)? {
+            return Ok(asked);
+        }
+        let _committed = self.committed.lock();
+        // If they do not agree even now, the last commit failed.
+        self.try_ask(&question)?.ok_or_else(|| ErrorKind::Poisoned.into())
+    }
+
+    fn try_ask<T>(&self, question: &impl Fn(&Catalog) -> Result<T>) -> Result<Option<Asked<T>>> {
+        let pin = self.epoch.pin();
+        let catalog = self.catalog.read();
+        let roots = self.latest.lock().clone();
+        if self.catalog_birth.load(Ordering::Acquire) != roots.birth.0 {
+            return Ok(None);
+        }
+        Ok(Some(Asked { answer: question(&catalog)?, roots, _pin: pin }))
     }
 
     fn view_between_commits(&self) -> View {

@@ -137,6 +137,21 @@ impl World {
         self.pool.create_dataset(&name, &properties, now).unwrap();
     }
 
+    /// Writes `content(number, length)` to a file, making it and its directories.
+    pub fn put(&self, dataset: &str, path: &str, offset: u64, number: u64, length: usize) {
+        let files = self.pool.file_system(dataset).unwrap();
+        let mut inode = InodeNumber::ROOT;
+        let mut parts = path.split('/').peekable();
+        while let Some(part) = parts.next() {
+            let object = match parts.peek() {
+                Some(_) => NewObject::Directory,
+                None => NewObject::Regular { exclusive: None },
+            };
+            inode = make(&*files, inode, part, object);
+        }
+        files.write(&context(), inode, offset, &content(number, length), Stability::Unstable).unwrap();
+    }
+
     /// Writes some bytes to a file that there is, or a new one.
     pub fn write(&mut self, dataset: &str) {
         let files = self.pool.file_system(dataset).unwrap();

@@ -8,7 +8,7 @@ mod plan;
 mod recount;
 mod step;
 
-pub use estimate::would_free;
+pub use estimate::Estimate;
 pub use recount::{OwedEntries, Owned, for_each_reference, owned};
 pub use step::{Progress, step};
 

@@ -1,13 +1,14 @@
-//! A copy of the forest in which holders are destroyed on paper.
+//! The forest as it would be if some holders were destroyed.
 //!
 //! Invariant: [`Plan::settle`] follows the rules of the jobs, in an order that reads no list twice. What it tells does not
-//! depend on the order: whoever is destroyed and has fewer than two children left is gone.
+//! depend on the order: whoever is destroyed and has fewer than two children left is gone. Only what differs from the
+//! catalog is kept, so a plan costs what is destroyed, and not the forest.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::catalog::{Catalog, Holder, List};
 use crate::error::Result;
-use crate::format::{Birth, SnapshotId};
+use crate::format::{Birth, DatasetId, SnapshotId};
 use crate::tree::Root;
 
 /// Pointers that would be freed.
@@ -29,107 +30,124 @@ struct Part {
 /// The forest.
 pub struct Plan<'a> {
     catalog: &'a Catalog,
-    parents: BTreeMap<Holder, Option<SnapshotId>>,
-    children: BTreeMap<SnapshotId, BTreeSet<Holder>>,
+    /// Parents that differ; none at all of who is gone.
+    parents: BTreeMap<Holder, Option<Option<SnapshotId>>>,
+    /// Children that differ: whether they are children now.
+    children: BTreeMap<(SnapshotId, Holder), bool>,
     lists: BTreeMap<Holder, Vec<Part>>,
+    /// Who is destroyed beyond those who are purged.
     doomed: BTreeSet<Holder>,
+    /// Who may have become due.
+    review: BTreeSet<Holder>,
 }
 
 impl<'a> Plan<'a> {
     /// The forest as it will be once all present jobs are done.
     pub fn new(catalog: &'a Catalog) -> Result<Self> {
         let (parents, children, lists) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
-        let mut plan = Self { catalog, parents, children, lists, doomed: BTreeSet::new() };
-        for holder in catalog.forest() {
-            let parent = catalog.parent(holder);
-            plan.parents.insert(holder, parent);
-            if let Some(parent) = parent {
-                plan.children.entry(parent).or_default().insert(holder);
-            }
-            plan.lists.insert(holder, vec![Part { list: catalog.list(holder)?, until: Birth(u64::MAX) }]);
-            if catalog.is_purged(holder) {
-                plan.doomed.insert(holder);
-            }
-        }
-        plan.settle(&mut |_| Ok(()))?;
+        let review = catalog.due_holders().collect();
+        let mut plan = Self { catalog, parents, children, lists, doomed: BTreeSet::new(), review };
+        plan.settle(&mut |_| {})?;
         Ok(plan)
     }
 
     /// Dooms a holder, unless it is gone.
     pub fn doom(&mut self, holder: Holder) {
-        if self.parents.contains_key(&holder) {
-            self.doomed.insert(holder);
-        }
+        self.doomed.insert(holder);
+        self.review.insert(holder);
     }
 
     /// Destroys the doomed, and tells what that frees.
-    pub fn settle(&mut self, freed: &mut dyn FnMut(Freed) -> Result<()>) -> Result<()> {
-        let leaves: Vec<Holder> = self.doomed.iter().copied().filter(|holder| self.count(*holder) == 0).collect();
-        for leaf in leaves {
-            let mut next = Some(leaf);
-            while let Some(holder) = next.filter(|holder| self.doomed.contains(holder) && self.count(*holder) == 0) {
-                next = self.remove_leaf(holder, freed)?.map(Holder::Snapshot);
+    pub fn settle(&mut self, freed: &mut dyn FnMut(Freed)) -> Result<()> {
+        let mut merges: BTreeSet<(Birth, SnapshotId)> = BTreeSet::new();
+        for holder in std::mem::take(&mut self.review) {
+            let mut next = Some(holder);
+            while let Some(holder) = next.filter(|holder| self.is_doomed(*holder)) {
+                next = match (self.count(holder), holder) {
+                    (0, _) => self.remove_leaf(holder, freed)?.map(Holder::Snapshot),
+                    (1, Holder::Snapshot(id)) => {
+                        merges.insert((self.catalog.birth(Some(id)), id));
+                        None
+                    }
+                    _ => None,
+                };
             }
         }
-        let mut single: Vec<(Birth, SnapshotId)> = Vec::new();
-        for holder in &self.doomed {
-            if let Holder::Snapshot(id) = holder
-                && self.count(*holder) == 1
-            {
-                single.push((self.catalog.birth(Some(*id)), *id));
-            }
-        }
-        single.sort_unstable();
-        single.into_iter().try_for_each(|(_, id)| self.merge(id, freed))
+        // Some have lost that child since.
+        merges.retain(|(_, id)| self.is_doomed(Holder::Snapshot(*id)));
+        merges.into_iter().try_for_each(|(_, id)| self.merge(id, freed))
     }
 
+    /// Whether it is there, and to go.
+    fn is_doomed(&self, holder: Holder) -> bool {
+        let is_there = match self.parents.get(&holder) {
+            Some(parent) => parent.is_some(),
+            None => self.catalog.state(holder).is_ok(),
+        };
+        is_there && (self.doomed.contains(&holder) || self.catalog.is_purged(holder))
+    }
+
+    fn parent(&self, holder: Holder) -> Option<SnapshotId> {
+        match self.parents.get(&holder) {
+            Some(parent) => parent.flatten(),
+            None => self.catalog.parent(holder),
+        }
+    }
+
+    fn children_of(&self, id: SnapshotId) -> impl Iterator<Item = Holder> + '_ {
+        let (first, last) = (Holder::Head(DatasetId(0)), Holder::Snapshot(SnapshotId(u64::MAX)));
+        let before = self.catalog.children(id).filter(move |child| !self.children.contains_key(&(id, *child)));
+        let changed = self.children.range((id, first)..=(id, last));
+        before.chain(changed.filter(|(_, is_child)| **is_child).map(|((_, child), _)| *child))
+    }
+
+    /// How many children a holder has, where more than two are as good as two.
     fn count(&self, holder: Holder) -> usize {
         match holder {
             Holder::Head(_) => 0,
-            Holder::Snapshot(id) => self.children.get(&id).map_or(0, BTreeSet::len),
+            Holder::Snapshot(id) => self.children_of(id).take(2).count(),
+        }
+    }
+
+    fn parts(&self, holder: Holder) -> Result<Vec<Part>> {
+        match self.lists.get(&holder) {
+            Some(parts) => Ok(parts.clone()),
+            None => Ok(vec![Part { list: self.catalog.list(holder)?, until: Birth(u64::MAX) }]),
         }
     }
 
     /// Returns the parent.
-    fn remove_leaf(
-        &mut self,
-        holder: Holder,
-        freed: &mut dyn FnMut(Freed) -> Result<()>,
-    ) -> Result<Option<SnapshotId>> {
-        let parent = self.parents.get(&holder).copied().flatten();
-        freed(Freed::Tree { root: self.catalog.state(holder)?.root, after: self.catalog.birth(parent) })?;
-        self.take(holder);
+    fn remove_leaf(&mut self, holder: Holder, freed: &mut dyn FnMut(Freed)) -> Result<Option<SnapshotId>> {
+        let parent = self.parent(holder);
+        freed(Freed::Tree { root: self.catalog.state(holder)?.root, after: self.catalog.birth(parent) });
+        self.move_below(holder, None);
         Ok(parent)
     }
 
-    fn merge(&mut self, id: SnapshotId, freed: &mut dyn FnMut(Freed) -> Result<()>) -> Result<()> {
+    fn merge(&mut self, id: SnapshotId, freed: &mut dyn FnMut(Freed)) -> Result<()> {
         let holder = Holder::Snapshot(id);
-        let Some(child) = self.children.get(&id).and_then(BTreeSet::first).copied() else { return Ok(()) };
-        let parent = self.parents.get(&holder).copied().flatten();
+        let Some(child) = self.children_of(id).next() else { return Ok(()) };
+        let parent = self.parent(holder);
         let after = self.catalog.birth(parent);
-        let mut parts = self.lists.remove(&holder).unwrap_or_default();
-        for part in self.lists.remove(&child).unwrap_or_default() {
-            freed(Freed::Entries { list: part.list, after, until: part.until })?;
+        let mut parts = self.parts(holder)?;
+        for part in self.parts(child)? {
+            freed(Freed::Entries { list: part.list, after, until: part.until });
             parts.push(Part { list: part.list, until: part.until.min(after) });
         }
         self.lists.insert(child, parts);
-        self.take(holder);
-        self.children.remove(&id);
-        self.parents.insert(child, parent);
-        if let Some(parent) = parent {
-            self.children.entry(parent).or_default().insert(child);
-        }
+        self.move_below(child, Some(parent));
+        self.move_below(holder, None);
         Ok(())
     }
 
-    /// Takes a holder out of the forest.
-    fn take(&mut self, holder: Holder) {
-        if let Some(Some(parent)) = self.parents.remove(&holder)
-            && let Some(siblings) = self.children.get_mut(&parent)
-        {
-            siblings.remove(&holder);
+    /// Puts a holder below another parent, or with `None` takes it out of the forest.
+    fn move_below(&mut self, holder: Holder, parent: Option<Option<SnapshotId>>) {
+        if let Some(before) = self.parent(holder) {
+            self.children.insert((before, holder), false);
         }
-        self.lists.remove(&holder);
-        self.doomed.remove(&holder);
+        if let Some(Some(parent)) = parent {
+            self.children.insert((parent, holder), true);
+        }
+        self.parents.insert(holder, parent);
     }
 }

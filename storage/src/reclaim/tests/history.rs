@@ -150,7 +150,12 @@ fn check_estimate(world: &mut World) {
     }
     let mut foretold = Pointers::new();
     let sources = Sources { nodes: &world.store, system: &world.system };
-    would_free(&world.catalog, sources, &targets, &mut |dead| count(&mut foretold, dead, 1)).unwrap();
+    let estimate = Estimate::new(&world.catalog, &targets).unwrap();
+    let told = estimate.for_each(sources, &mut |dead| {
+        count(&mut foretold, dead, 1);
+        Ok(true)
+    });
+    assert!(told.unwrap());
     let anyway = world.freed_by_jobs(world.catalog.clone());
     copy.purge(at(1));
     let mut freed = world.freed_by_jobs(copy);

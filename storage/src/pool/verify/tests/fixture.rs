@@ -6,8 +6,8 @@ use crate::account::SlotKind;
 use crate::catalog::{Compression, Properties, PropertyChange};
 use crate::error::ErrorKind;
 use crate::format::{InodeNumber, SegmentId, SlotId, Timestamp};
-use crate::fs::{FileKind, FileSystem, NewObject, Stability};
-use crate::pool::world::{World, content, context, make};
+use crate::fs::{FileKind, FileSystem};
+use crate::pool::world::{World, context};
 use crate::reclaim::{Sources, for_each_reference};
 use crate::segment::{Place, Stream};
 use crate::tree::{Step, Visited, walk_all};
@@ -31,40 +31,25 @@ pub fn world() -> World {
     for (name, properties) in [("d", &small), ("e", &Properties::default()), ("gone", &small), ("purged", &small)] {
         world.pool.create_dataset(name, properties, world.now()).unwrap();
     }
-    write(&world, "d", "deep/er/one", 0, 5, 300_000);
-    (0..60).for_each(|number| write(&world, "d", &format!("many/{number}"), 0, number, 3_000));
+    world.put("d", "deep/er/one", 0, 5, 300_000);
+    (0..60).for_each(|number| world.put("d", &format!("many/{number}"), 0, number, 3_000));
     world.pool.snapshot(&[("d", "s1")], world.now()).unwrap();
-    write(&world, "d", "deep/er/one", 20_000, 6, 9_000);
-    write(&world, "d", "many/7", 0, 100, 9_000);
+    world.put("d", "deep/er/one", 20_000, 6, 9_000);
+    world.put("d", "many/7", 0, 100, 9_000);
     world.pool.snapshot(&[("d", "s2")], world.now()).unwrap();
     world.pool.clone_snapshot("d@s1", "c", &PropertyChange::default(), world.now()).unwrap();
-    write(&world, "c", "deep/er/one", 100_000, 8, 5_000);
-    write(&world, "d", "deep/er/one", 40_000, 9, 50_000);
-    (0..30).for_each(|number| write(&world, "e", &format!("small{number}"), 0, 200 + number, 20_000));
-    write(&world, "e", "big", 0, 4, 250_000);
-    write(&world, "e", "again", 0, 4, 250_000);
-    write(&world, "gone", "f", 0, 300, 50_000);
-    (0..200).for_each(|number| write(&world, "purged", &format!("f{number}"), 0, 400 + number, 5_000));
+    world.put("c", "deep/er/one", 100_000, 8, 5_000);
+    world.put("d", "deep/er/one", 40_000, 9, 50_000);
+    (0..30).for_each(|number| world.put("e", &format!("small{number}"), 0, 200 + number, 20_000));
+    world.put("e", "big", 0, 4, 250_000);
+    world.put("e", "again", 0, 4, 250_000);
+    world.put("gone", "f", 0, 300, 50_000);
+    (0..200).for_each(|number| world.put("purged", &format!("f{number}"), 0, 400 + number, 5_000));
     world.pool.destroy("purged", false, Timestamp::default()).unwrap();
     world.pool.purge(Timestamp { seconds: 1, nanoseconds: 0 }, world.now()).unwrap();
     world.pool.destroy("gone", false, world.now()).unwrap();
     world.pool.reclaim_step(100, world.now()).unwrap();
     world
-}
-
-/// Writes to a file, making it and its directories.
-pub fn write(world: &World, dataset: &str, path: &str, offset: u64, number: u64, length: usize) {
-    let files = world.pool.file_system(dataset).unwrap();
-    let mut directory = InodeNumber::ROOT;
-    let mut parts = path.split('/').peekable();
-    while let Some(part) = parts.next() {
-        let object = match parts.peek() {
-            Some(_) => NewObject::Directory,
-            None => NewObject::Regular { exclusive: None },
-        };
-        directory = make(&*files, directory, part, object);
-    }
-    files.write(&context(), directory, offset, &content(number, length), Stability::Unstable).unwrap();
 }
 
 /// Tries to read every file of every dataset and snapshot, from the disk.

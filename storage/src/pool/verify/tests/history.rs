@@ -2,7 +2,6 @@
 
 use crate::catalog::{Compression, Properties};
 use crate::format::Timestamp;
-use crate::pool::verify::tests::fixture::write;
 use crate::pool::world::World;
 
 #[test]
@@ -72,7 +71,7 @@ fn half_a_merge_is_sound() {
     world.pool.create_dataset("d", &small, world.now()).unwrap();
     for (number, snapshot) in [(0, "a"), (4, "b"), (8, "c")] {
         for block in 0..1500 {
-            write(&world, "d", "f", block * 8192, 4 * block + number, 4096);
+            world.put("d", "f", block * 8192, 4 * block + number, 4096);
         }
         world.pool.snapshot(&[("d", snapshot)], world.now()).unwrap();
     }
