@@ -10,6 +10,7 @@ use crate::clock;
 use crate::service::convert::{Names, new_properties, property_change};
 use crate::service::problem::problem;
 use crate::service::share::is_at_or_below;
+use crate::service::space::POINTERS_MAX;
 use crate::service::{Answer, Service};
 
 impl Service {
@@ -66,7 +67,7 @@ impl Service {
     /// One dataset, with what destroying it would free.
     pub fn dataset(&self, name: &str) -> Answer<Dataset> {
         let info = self.pool().dataset(name).map_err(problem)?;
-        Ok(Dataset { exclusive: self.would_free(name)?, ..self.shown_dataset(&info) })
+        Ok(Dataset { exclusive: self.would_free(name, POINTERS_MAX)?, ..self.shown_dataset(&info) })
     }
 
     /// Changes properties.

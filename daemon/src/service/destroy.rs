@@ -22,6 +22,13 @@ pub struct How {
     pub dry_run: bool,
 }
 
+impl How {
+    /// How many pointers may be looked at to tell what comes back: a destroy itself takes a moment, whatever the size.
+    fn patience(self) -> u64 {
+        if self.dry_run { u64::MAX } else { 10_000 }
+    }
+}
+
 /// Destroyed then, its wait has always ended.
 const LONG_AGO: Timestamp = Timestamp { seconds: 0, nanoseconds: 0 };
 
@@ -34,7 +41,7 @@ impl Service {
 
     /// Destroys a snapshot, by its full name.
     pub fn destroy_snapshot(&self, name: &str, how: How) -> Answer<Destroyed> {
-        let destroyed = self.one_snapshot(name)?;
+        let destroyed = self.one_snapshot(name, how)?;
         self.destroy(name, how, destroyed, Vec::new())
     }
 
@@ -56,9 +63,9 @@ impl Service {
         Ok(destroyed)
     }
 
-    fn one_snapshot(&self, name: &str) -> Answer<Destroyed> {
+    fn one_snapshot(&self, name: &str, how: How) -> Answer<Destroyed> {
         self.pool().snapshot_info(name).map_err(problem)?;
-        let frees = self.would_free(name)?.unwrap_or(0);
+        let frees = self.would_free(name, how.patience())?;
         Ok(Destroyed { snapshots: vec![name.to_owned()], ..nothing(name, frees) })
     }
 
@@ -69,9 +76,12 @@ impl Service {
             let is_below = |info: &DatasetInfo| info.name != name && is_at_or_below(&info.name, name);
             datasets.extend(self.listing()?.datasets.into_iter().filter(is_below));
         }
-        let mut destroyed = nothing(name, 0);
+        let mut destroyed = nothing(name, Some(0));
         for info in &datasets {
-            destroyed.frees += self.would_free(&info.name)?.unwrap_or(0);
+            if let Some(frees) = destroyed.frees {
+                let more = self.would_free(&info.name, how.patience())?;
+                destroyed.frees = more.map(|more| frees + more);
+            }
             let snapshots = self.pool().snapshots_of(info.id).map_err(problem)?;
             destroyed.snapshots.extend(snapshots.into_iter().map(|(part, _)| format!("{}@{part}", info.name)));
             destroyed.datasets.push(info.name.clone());
@@ -128,7 +138,7 @@ impl Service {
     }
 }
 
-fn nothing(name: &str, frees: u64) -> Destroyed {
+fn nothing(name: &str, frees: Option<u64>) -> Destroyed {
     Destroyed {
         name: name.to_owned(),
         dry_run: false,

@@ -6,6 +6,7 @@ use cow_storage::format::Timestamp;
 use crate::clock;
 use crate::service::problem::problem;
 use crate::service::share::is_at_or_below;
+use crate::service::space::POINTERS_MAX;
 use crate::service::{Answer, Service};
 
 impl Service {
@@ -56,7 +57,7 @@ impl Service {
     /// One snapshot, with what destroying it would free.
     pub fn snapshot(&self, name: &str) -> Answer<Snapshot> {
         let info = self.pool().snapshot_info(name).map_err(problem)?;
-        Ok(Snapshot { exclusive: self.would_free(name)?, ..self.shown_snapshot(dataset_of(name), &info) })
+        Ok(Snapshot { exclusive: self.would_free(name, POINTERS_MAX)?, ..self.shown_snapshot(dataset_of(name), &info) })
     }
 
     /// Gives a snapshot another name behind its `@`.

@@ -226,7 +226,8 @@ impl Pool {
         self.core.counters()
     }
 
-    /// Reads and checks everything reachable, or what one dataset or snapshot reaches. `progress` is told
+    /// Reads and checks everything reachable, or what one dataset (its head and live snapshots) or snapshot reaches, as of the last commit
+    /// and past all caches. No commit waits for it; but until it ends, what is freed is not given back. `progress` is told
     /// bytes done and bytes in all, and stops it by returning false.
     pub fn verify(&self, of: Option<&str>, progress: &mut dyn FnMut(u64, u64) -> bool) -> Result<VerifyReport> {
         self.core.verify(of, progress)

@@ -86,9 +86,15 @@ impl World {
         self.pool.commit(self.now()).unwrap();
     }
 
-    /// Works off all that is purged, and has it given back.
-    pub fn settle(&self) {
+    /// Works off all that is purged.
+    pub fn reclaim(&self) {
+        self.commit();
         while !self.pool.reclaim_step(500, self.now()).unwrap().idle {}
+    }
+
+    /// The same, and has it given back.
+    pub fn settle(&self) {
+        self.reclaim();
         for _ in 0..3 {
             self.core().store.account().hurry();
             self.commit();

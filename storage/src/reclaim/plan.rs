@@ -73,8 +73,6 @@ impl<'a> Plan<'a> {
                 };
             }
         }
-        // Some have lost that child since.
-        merges.retain(|(_, id)| self.is_doomed(Holder::Snapshot(*id)));
         merges.into_iter().try_for_each(|(_, id)| self.merge(id, freed))
     }
 
@@ -126,6 +124,7 @@ impl<'a> Plan<'a> {
 
     fn merge(&mut self, id: SnapshotId, freed: &mut dyn FnMut(Freed)) -> Result<()> {
         let holder = Holder::Snapshot(id);
+        // Its only child may have gone since, and it with that one.
         let Some(child) = self.children_of(id).next() else { return Ok(()) };
         let parent = self.parent(holder);
         let after = self.catalog.birth(parent);

@@ -22,7 +22,8 @@ pub struct Dataset {
     pub created: Time,
     /// Logical bytes that it has allocated.
     pub referenced: u64,
-    /// Stored bytes that destroying it with its snapshots would free; only where one dataset is asked for.
+    /// Stored bytes that destroying it with its snapshots would free; only where one dataset is asked for, and
+    /// counting takes no longer than a second or so.
     #[serde(default)]
     pub exclusive: Option<u64>,
     /// The path that NFS clients mount, while it is shared.

@@ -12,8 +12,10 @@ pub struct Destroyed {
     pub name: String,
     /// Whether this only says what would happen.
     pub dry_run: bool,
-    /// Stored bytes that come back once it is purged.
-    pub frees: u64,
+    /// Stored bytes that come back once it is purged. A `dry_run` tells it as a rule; a destroy, which does not wait for it, only where
+    /// that takes no time.
+    #[serde(default)]
+    pub frees: Option<u64>,
     /// The datasets that go.
     pub datasets: Vec<String>,
     /// The snapshots that go, by full name.

@@ -37,7 +37,8 @@ pub struct Snapshot {
     pub parent: Option<Origin>,
     /// Logical bytes that it holds.
     pub referenced: u64,
-    /// Stored bytes that destroying it would free; only where one snapshot is asked for.
+    /// Stored bytes that destroying it would free; only where one snapshot is asked for, and counting takes no
+    /// longer than a second or so.
     #[serde(default)]
     pub exclusive: Option<u64>,
     /// Tags that keep it from being destroyed.

@@ -42,6 +42,15 @@ pub struct DatasetSpace {
     pub logical: u64,
     /// Stored bytes that destroying it with its snapshots would free.
     pub exclusive: u64,
+    /// Plain bytes of its head's blocks; this and the next two only where datasets are asked for by name.
+    #[serde(default)]
+    pub plain: Option<u64>,
+    /// What these take, compressed, as if none was deduplicated.
+    #[serde(default)]
+    pub stored: Option<u64>,
+    /// How much of that deduplication saves.
+    #[serde(default)]
+    pub deduplicated: Option<u64>,
     /// Its snapshots, without destroyed ones.
     pub snapshots: u64,
     /// Most logical bytes that it may have allocated.

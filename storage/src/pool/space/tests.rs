@@ -77,9 +77,13 @@ fn random_histories_free_what_was_foretold() {
     for seed in 0..10 {
         let mut world = World::new(seed + 40);
         world.crashes = false;
-        for _ in 0..8 {
+        for round in 0..8 {
             (0..25).for_each(|_| world.step());
-            world.settle();
+            match round % 2 {
+                0 => world.settle(),
+                // What was freed last waits to be folded.
+                _ => world.reclaim(),
+            }
             let names = [world.datasets(), world.snapshots()].concat();
             for _ in 0..2 {
                 let Some(name) = world.pick(&names) else { continue };

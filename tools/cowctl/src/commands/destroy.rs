@@ -90,7 +90,10 @@ fn print(session: &Session<'_>, destroyed: &Destroyed) -> Result<(), Failure> {
     for name in destroyed.datasets.iter().chain(&destroyed.snapshots) {
         session.output.line(&session.output.paint(Tone::Bad, &format!("would destroy {name}")))?;
     }
-    session.output.line(&format!("would free {}", ByteSize(destroyed.frees)))
+    match destroyed.frees {
+        Some(frees) => session.output.line(&format!("would free {}", ByteSize(frees))),
+        None => Ok(()),
+    }
 }
 
 fn summary(destroyed: &Destroyed, verb: &str) -> String {
@@ -101,5 +104,6 @@ fn summary(destroyed: &Destroyed, verb: &str) -> String {
         0 => String::new(),
         _ => format!(" ({}, {})", count(datasets.len(), "dataset"), count(snapshots.len(), "snapshot")),
     };
-    format!("{verb} {name}{along}, {}", ByteSize(*frees))
+    let frees = frees.map_or_else(String::new, |frees| format!(", {}", ByteSize(frees)));
+    format!("{verb} {name}{along}{frees}")
 }
