@@ -9,7 +9,7 @@ use std::thread;
 
 use cow_tests::history::run;
 
-const QUICK_STEPS: u64 = 600;
+const QUICK_STEPS: u64 = 800;
 
 fn quick(seeds: Range<u64>) {
     seeds.for_each(|seed| run(seed, QUICK_STEPS));
@@ -17,12 +17,12 @@ fn quick(seeds: Range<u64>) {
 
 #[test]
 fn histories_keep_what_was_promised() {
-    quick(0..8);
+    quick(0..10);
 }
 
 #[test]
 fn more_histories_keep_what_was_promised() {
-    quick(8..16);
+    quick(10..20);
 }
 
 #[test]

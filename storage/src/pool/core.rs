@@ -142,6 +142,15 @@ impl Core {
         let _ = self.mode.compare_exchange(OPEN, POISONED, Ordering::AcqRel, Ordering::Acquire);
     }
 
+    /// Poisons the pool if its files are: whoever hears that it is finds it so.
+    pub fn heed<T>(&self, result: Result<T>) -> Result<T> {
+        result.inspect_err(|error| {
+            if error.kind() == ErrorKind::Poisoned {
+                self.poison();
+            }
+        })
+    }
+
     /// The head or snapshot, taken into use if it is not yet.
     pub fn head(&self, holder: Holder) -> Result<Arc<Head>> {
         // The catalog stays locked until the head is in the map: a rewind in between would not find it there.

@@ -228,8 +228,11 @@ impl FileSystem for Files {
     }
 
     fn retain(&self, inode: InodeNumber) -> Result<()> {
+        // No orphan is reaped meanwhile; one that nobody has open may be erased in part, and does not come back.
+        let _operations = self.head.operate_always();
+        self.attributes(inode)?;
         self.head.retain(inode);
-        self.attributes(inode).map(drop).inspect_err(|_| self.head.release(inode))
+        Ok(())
     }
 
     fn release(&self, inode: InodeNumber) {

@@ -237,7 +237,7 @@ impl Pool {
     pub fn commit(&self, now: Timestamp) -> Result<()> {
         self.core.commit(now)?;
         // Ahead of need, so that nobody waits for the host to allocate. A full host is noticed at the next write.
-        self.core.store.account().segments().prepare().map(drop)
+        self.core.heed(self.core.store.account().segments().prepare().map(drop))
     }
 
     /// Whether dirty memory or the intent log ask for a commit now.
@@ -247,11 +247,11 @@ impl Pool {
 
     /// Frees what destroyed datasets, snapshots and orphaned files held, up to `budget` pointers.
     pub fn reclaim_step(&self, budget: u64, now: Timestamp) -> Result<Progress> {
-        self.core.reclaim_step(budget, now)
+        self.core.heed(self.core.reclaim_step(budget, now))
     }
 
     /// Moves live extents out of sparse segments, up to `budget` bytes.
     pub fn clean_step(&self, budget: u64, _now: Timestamp) -> Result<Progress> {
-        self.core.clean_step(budget)
+        self.core.heed(self.core.clean_step(budget))
     }
 }

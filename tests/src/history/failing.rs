@@ -4,12 +4,16 @@ use std::sync::Arc;
 
 use cow_storage::error::{Error, ErrorKind};
 use cow_storage::media::Simulator;
+use cow_storage::superblock::{SUPERBLOCK_NAME, Superblock};
 
-use crate::history::finds::{check_snapshots, check_sound};
+use crate::history::finds::{check_old_snapshots, check_snapshots, check_sound};
 use crate::history::pools::open;
 use crate::history::run::History;
 use crate::history::steps::Deed;
 use crate::history::{Finds, InFlight, Journal};
+
+/// Bytes from one superblock slot to the other.
+const SLOT_DISTANCE: u64 = 64 << 10;
 
 /// Steps that a disk which is to fail is given for that.
 const ARMED_STEPS: u64 = 30;
@@ -17,11 +21,13 @@ const ARMED_STEPS: u64 = 30;
 impl History {
     /// The disk will fail at one of its next operations.
     pub fn arm(&mut self) {
-        let operations = self.draw.below(60);
+        let soon = self.draw.one_in(2);
+        let operations = self.draw.below(if soon { 6 } else { 80 });
         self.armed = Some(self.step + ARMED_STEPS);
-        match self.draw.below(4) {
+        match self.draw.below(5) {
             0 => self.disk.fail_write(operations),
             1 => self.disk.fail_flush(operations / 4),
+            2 => self.disk.fail_read(operations / 4),
             _ => self.disk.set_fuse(Some(operations)),
         }
         self.tell(format!("the disk will fail after {operations} operations"));
@@ -66,6 +72,9 @@ impl History {
 
     fn reopen(&mut self, power: bool, deed: Option<Deed>) {
         self.replace_disk(power);
+        if self.draw.one_in(3) {
+            self.check_other_slot();
+        }
         // What a fuse does here, the disk does while the pool recovers.
         let mut fuses = self.draw.below(3);
         loop {
@@ -106,11 +115,29 @@ impl History {
         self.disk = Arc::new(disk);
     }
 
+    /// The slot before the newest opens as well, should that one ever be lost: nothing that it needs is gone yet. Only
+    /// what the log has for the newest may not fit it, and that is told.
+    fn check_other_slot(&mut self) {
+        let disk = Arc::new(self.disk.duplicate());
+        let slots = Superblock::both(&*disk).unwrap_or_else(|error| panic!("read the superblock: {error:?}"));
+        let [Some(even), Some(odd)] = slots else { return };
+        let newest = u64::from(odd.commit > even.commit);
+        let damaged = disk.corrupt(SUPERBLOCK_NAME, newest * SLOT_DISTANCE, 1);
+        damaged.unwrap_or_else(|error| panic!("damage the superblock: {error:?}"));
+        let older = open(&disk, &self.budgets, 0, self.now);
+        let older = match older {
+            Err(error) if is_about_the_log(&error) => return,
+            older => older.unwrap_or_else(|error| panic!("open commit {}: {error:?}", even.commit.min(odd.commit))),
+        };
+        let checked = check_sound(&older).and_then(|()| check_old_snapshots(&older, &self.world));
+        checked.unwrap_or_else(|problem| panic!("commit {}: {problem}", even.commit.min(odd.commit)));
+    }
+
     /// Compares what the pool has with what it promised, and goes on from there.
     fn take_stock(&mut self, deed: Option<Deed>, exact: bool) {
         let finds = Finds::of(&self.pool).unwrap_or_else(|error| panic!("read the pool: {error:?}"));
         let in_flight: Option<InFlight> = deed.map(|deed| deed.done(&self.world, &self.journal, &finds));
-        match self.journal.recover(&self.world, in_flight.as_ref(), &finds, exact) {
+        match self.journal.recover(&self.world, in_flight.as_ref(), &finds, (exact, self.cramped)) {
             Ok(world) => self.world = world,
             Err(differences) => panic!(
                 "the pool is in no state that it promised; of {} possible ones:\n{}",
@@ -131,4 +158,12 @@ impl History {
         let checked = check_snapshots(&self.pool, &self.world).and_then(|()| check_sound(&self.pool));
         checked.unwrap_or_else(|problem| panic!("{problem}"));
     }
+}
+
+/// Whether the log has a gap, or records for what only a later commit has.
+fn is_about_the_log(error: &Error) -> bool {
+    let text = format!("{error:?}");
+    let gap = text.contains("of the intent log was durable and is damaged");
+    let later = ["the dataset or snapshot does not exist any more", "the file or dataset is gone"];
+    gap || (text.contains("recover what the intent log promised") && later.iter().any(|later| text.contains(later)))
 }

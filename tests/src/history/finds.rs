@@ -9,11 +9,12 @@ use cow_storage::fs::FileSystem;
 use cow_storage::pool::{Listing, Pool};
 
 use crate::history::{Tree, World};
+use crate::model::Model;
 
 /// All names and all heads.
 pub(super) struct Finds {
     pub listing: Listing,
-    destroyed: Listing,
+    pub destroyed: Listing,
     pub trees: BTreeMap<DatasetId, Tree>,
 }
 
@@ -63,21 +64,33 @@ impl Finds {
     }
 }
 
-/// Compares every live snapshot with its model; names the first that differs.
+/// Compares every live snapshot with its model; tells the first that differs.
 pub(super) fn check_snapshots(pool: &Pool, world: &World) -> Result<(), String> {
-    for (id, snapshot) in world.live_snapshots() {
-        let name = world.full_name(id);
-        let read = || -> Result<Tree, Error> {
-            let files: Arc<dyn FileSystem> = pool.file_system(&name)?;
-            Tree::of(&*files)
-        };
-        let found = read().map_err(|error| format!("{name}: {error:?}"))?;
-        let expected = Tree::of(&*snapshot.files).map_err(|error| format!("the model of {name}: {error:?}"))?;
-        if let Some(difference) = found.difference(&expected) {
-            return Err(format!("in {name} {difference}"));
+    let names = world.live_snapshots().map(|(id, snapshot)| (world.full_name(id), &snapshot.files));
+    names.into_iter().try_for_each(|(name, files)| check_snapshot(pool, &name, files))
+}
+
+/// The same in an older state of the pool, which may have other snapshots under other names.
+pub(super) fn check_old_snapshots(pool: &Pool, world: &World) -> Result<(), String> {
+    let listing = pool.list().map_err(|error| format!("list: {error:?}"))?;
+    for info in listing.snapshots {
+        let dataset = listing.datasets.iter().find(|dataset| dataset.id == info.dataset).map(|dataset| &dataset.name);
+        let known = world.snapshots.get(&info.id).filter(|snapshot| snapshot.told == Some(info.clone()));
+        if let (Some(dataset), Some(known)) = (dataset, known) {
+            check_snapshot(pool, &format!("{dataset}@{}", info.name), &known.files)?;
         }
     }
     Ok(())
+}
+
+fn check_snapshot(pool: &Pool, name: &str, files: &Model) -> Result<(), String> {
+    let read = || -> Result<Tree, Error> {
+        let files: Arc<dyn FileSystem> = pool.file_system(name)?;
+        Tree::of(&*files)
+    };
+    let found = read().map_err(|error| format!("{name}: {error:?}"))?;
+    let expected = Tree::of(files).map_err(|error| format!("the model of {name}: {error:?}"))?;
+    found.difference(&expected).map_or(Ok(()), |difference| Err(format!("in {name} {difference}")))
 }
 
 /// Lets the pool read and check everything, if it can do that.

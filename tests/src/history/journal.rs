@@ -86,7 +86,7 @@ impl Journal {
         before: &World,
         in_flight: Option<&InFlight>,
         finds: &Finds,
-        exact: bool,
+        (exact, cramped): (bool, bool),
     ) -> Result<World, Vec<String>> {
         let mut bases: Vec<(&World, usize)> = self.bases.iter().map(|base| (&base.world, base.events)).collect();
         let mut events: Vec<&Event> = self.events.iter().collect();
@@ -96,7 +96,10 @@ impl Journal {
         }
         let mut differences = Vec::new();
         for (base, from) in bases {
-            let world = base.unbound();
+            let mut world = base.unbound();
+            if cramped {
+                world.purge_as_in(&finds.destroyed);
+            }
             for at in from..=events.len() {
                 if at >= self.promised {
                     match finds.difference(&world, exact) {

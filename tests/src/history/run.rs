@@ -16,8 +16,14 @@ use crate::history::{Draw, Journal, World};
 /// Steps that are told when a history fails.
 const TOLD_MAX: usize = 40;
 
+/// Bytes of the smallest disk that is drawn: what is kept back, and some.
+const CAPACITY_MIN: u64 = 14 << 20;
+
 /// Stored bytes that an empty pool may have.
 const EMPTY_LIVE_MAX: u64 = 64 << 10;
+
+/// Commits after which what was freed must not count any more.
+const SETTLING_COMMITS: usize = 60;
 
 pub(super) struct History {
     pub seed: u64,
@@ -42,6 +48,8 @@ pub(super) struct History {
     pub boot: u64,
     /// The disk is to fail soon: until which step.
     pub armed: Option<u64>,
+    /// Whether the disk is small enough to be full at times.
+    pub cramped: bool,
     pub mood: Mood,
     trace: VecDeque<String>,
 }
@@ -64,6 +72,10 @@ impl History {
         let budgets = draw_budgets(&mut draw);
         let new = draw_pool(&mut draw);
         let mood = Mood::draw(&mut draw);
+        let cramped = draw.one_in(4);
+        if cramped {
+            disk.set_capacity(Some(CAPACITY_MIN + draw.below(16) * (1 << 20)));
+        }
         let trace = VecDeque::from([format!("a log of {} bytes, {budgets:?}", new.intent_size)]);
         Pool::create(&media, &new).expect("a pool can be made on an empty disk");
         let pool = open(&disk, &budgets, 1, now).expect("a new pool can be opened");
@@ -84,6 +96,7 @@ impl History {
             given: BTreeMap::new(),
             boot: 1,
             armed: None,
+            cramped,
             mood,
             trace,
         }
@@ -129,10 +142,14 @@ impl History {
                 break;
             }
         }
-        for _ in 0..3 {
-            self.pool.commit(later)?;
-        }
         self.world = World { next_id: self.world.next_id, ..World::default() };
+        // Each commit accounts for a part of what was freed.
+        for _ in 0..SETTLING_COMMITS {
+            self.pool.commit(later)?;
+            if self.pool.space()?.live <= EMPTY_LIVE_MAX {
+                break;
+            }
+        }
         Ok(self.pool.space()?.live)
     }
 }

@@ -96,7 +96,8 @@ impl History {
     }
 
     fn background_step(&mut self) {
-        match self.draw.below(3) {
+        match self.draw.below(4) {
+            3 if self.armed.is_none() && self.draw.one_in(4) => self.settle(),
             0 => self.background("commit", |history| history.pool.commit(history.now).map(|()| true)),
             1 => {
                 let budget = 1 + self.draw.below(300);
@@ -130,10 +131,10 @@ impl History {
         {
             return self.fail(error.kind(), Deed::Background);
         }
-        compare(got, call.make(&*model, &who));
-        if self.count_commits() {
-            self.journal.committed(self.world.clone(), self.world.clone(), 0);
+        if !self.is_without_room(&got) {
+            compare(got, call.make(&*model, &who));
         }
+        self.note_nothing();
     }
 
     /// A call of a head's file system.
@@ -151,6 +152,9 @@ impl History {
         if self.is_unknowable(&call, &model) {
             call = Call::Attributes(call.inodes()[0]);
         }
+        if self.draw.one_in(30) && !self.orphans.is_empty() {
+            call = self.ghost_call();
+        }
         self.tell(format!("{} {} {call:?}", self.world.datasets[&id].name, brief(&who)));
         self.make(id, &call, &who);
     }
@@ -163,6 +167,9 @@ impl History {
             && self.is_failure(error)
         {
             return self.fail(error.kind(), Deed::Call(id, call.clone(), who.clone()));
+        }
+        if self.is_without_room(&got) {
+            return self.note_nothing();
         }
         let model = before.datasets[&id].files.copy();
         if let (Ok(Answer::Created(created)), Call::Create(place, ..)) = (&got, call)
@@ -178,6 +185,7 @@ impl History {
         let unsynced = made.unsynced(&before);
         self.note_orphans(id, call, &before.datasets[&id].files, expected.is_ok());
         compare(got, expected.clone());
+        self.note_purged();
         let count = events.len();
         self.journal.log(id, events, durable);
         if self.count_commits() {
@@ -203,6 +211,13 @@ impl History {
         let name = &self.world.datasets[&id].name;
         let open = || self.pool.file_system(name).unwrap_or_else(|error| panic!("open {name}: {error:?}"));
         Arc::clone(self.handles.entry(id).or_insert_with(open))
+    }
+
+    /// A call of an inode that may be gone, though it may not be erased yet.
+    fn ghost_call(&mut self) -> Call {
+        let ghosts: Vec<InodeNumber> = self.orphans.iter().copied().collect();
+        let ghost = *self.draw.pick(&ghosts);
+        if self.draw.one_in(2) { Call::Attributes(ghost) } else { Call::Retain(ghost) }
     }
 
     /// Whether the answer depends on how far the background has come with inodes that lost their last name.
@@ -255,6 +270,9 @@ impl History {
         self.tell(format!("{verb:?}"));
         let before = self.world.clone();
         let got = verb.run(&self.pool, self.now);
+        if self.is_without_room(&got) {
+            return self.note_nothing();
+        }
         let mut told = Listing::default();
         match &got {
             Ok(VerbAnswer::Dataset(info)) => told.datasets.push(info.clone()),
@@ -269,6 +287,7 @@ impl History {
             return self.fail(error.kind(), Deed::Verb(after));
         }
         compare(got, expected.clone());
+        self.note_purged();
         self.note_verb(&verb);
         for info in told.snapshots {
             self.world.snapshots.get_mut(&info.id).expect("the answers agree").told.get_or_insert(info);
@@ -301,10 +320,52 @@ impl History {
             if self.is_failure(error) {
                 return self.fail(error.kind(), Deed::Background);
             }
-            panic!("{what}: {error:?}");
+            assert!(self.is_without_room(&done), "{what}: {error:?}");
         }
+        self.note_nothing();
+    }
+
+    /// Whether something was refused because the disk is full, which leaves everything as it was.
+    fn is_without_room<T>(&self, got: &Result<T>) -> bool {
+        self.cramped && got.as_ref().is_err_and(|error| error.kind() == ErrorKind::NoSpace)
+    }
+
+    /// The step changed nothing, but there may have been a commit, which may have given up what could be undeleted.
+    fn note_nothing(&mut self) {
+        let before = self.world.clone();
+        self.note_purged();
         if self.count_commits() {
-            self.journal.committed(self.world.clone(), self.world.clone(), 0);
+            self.journal.committed(before, self.world.clone(), 0);
+        }
+    }
+
+    /// A full pool ends the wait of what is destroyed by itself, longest destroyed first.
+    pub fn note_purged(&mut self) {
+        if self.cramped {
+            let destroyed = self.pool.destroyed().unwrap_or_else(|error| panic!("list what is destroyed: {error:?}"));
+            self.world.purge_as_in(&destroyed);
+        }
+    }
+
+    /// Lets the background come to an end; then the pool's figures are the model's.
+    fn settle(&mut self) {
+        self.tell("settle".to_owned());
+        for round in 0.. {
+            assert!(round < 10_000, "reclaiming does not end");
+            if self.pool.reclaim_step(1000, self.now).unwrap_or_else(|error| panic!("reclaim: {error:?}")).idle {
+                break;
+            }
+        }
+        self.pool.commit(self.now).unwrap_or_else(|error| panic!("commit: {error:?}"));
+        self.unreaped.clear();
+        self.note_nothing();
+        self.journal = Journal::new(self.world.clone());
+        for (_, dataset) in self.world.live_datasets().filter(|(_, dataset)| !dataset.properties.readonly) {
+            let (name, files) = (&dataset.name, &dataset.files);
+            let read = || Ok((self.pool.dataset(name)?.referenced, self.pool.file_system(name)?.usage()?.inodes));
+            let (referenced, inodes) = read().unwrap_or_else(|error: Error| panic!("{name}: {error:?}"));
+            let expected = (files.allocated(), files.inodes().len() as u64);
+            assert_eq!((referenced, inodes), expected, "bytes and inodes of {name}");
         }
     }
 

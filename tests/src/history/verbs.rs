@@ -261,6 +261,15 @@ impl World {
         Ok(())
     }
 
+    /// Purges what the pool has purged, longest destroyed first, if `found` is what it says can be undeleted.
+    pub fn purge_as_in(&mut self, found: &Listing) {
+        while let Some((since, _)) = self.awaiting().first().copied()
+            && self.destroyed(found) != *found
+        {
+            self.purge(Timestamp { nanoseconds: since.nanoseconds + 1, ..since });
+        }
+    }
+
     fn purge(&mut self, before: Timestamp) -> u64 {
         let mut count = 0;
         while let Some((since, holder)) = self.awaiting().first()
