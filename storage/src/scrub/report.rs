@@ -27,6 +27,9 @@ pub struct VerifyReport {
     pub damage: Vec<Damage>,
 }
 
+/// Pointers between two tellings of progress.
+const POINTERS_TOGETHER: u64 = 256;
+
 /// How far a verification is.
 pub struct Meter<'a> {
     progress: &'a mut dyn FnMut(u64, u64) -> bool,
@@ -37,12 +40,13 @@ pub struct Meter<'a> {
     /// Bytes to read, about.
     pub total: u64,
     stopped: bool,
+    pointers: u64,
 }
 
 impl<'a> Meter<'a> {
     /// Nothing is read yet.
     pub fn new(progress: &'a mut dyn FnMut(u64, u64) -> bool) -> Self {
-        Self { progress, objects: 0, bytes: 0, total: 0, stopped: false }
+        Self { progress, objects: 0, bytes: 0, total: 0, stopped: false, pointers: 0 }
     }
 
     /// Counts what was read.
@@ -55,6 +59,15 @@ impl<'a> Meter<'a> {
     pub fn go_on(&mut self) -> bool {
         self.stopped = self.stopped || !(self.progress)(self.bytes.min(self.total), self.total);
         !self.stopped
+    }
+
+    /// Notes that a pointer was followed, and tells how far it is once in a while; returns whether to go on.
+    pub fn go_on_soon(&mut self) -> bool {
+        self.pointers += 1;
+        match self.pointers.is_multiple_of(POINTERS_TOGETHER) {
+            true => self.go_on(),
+            false => !self.stopped,
+        }
     }
 
     /// Tells that all is done.

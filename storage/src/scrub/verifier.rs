@@ -86,7 +86,7 @@ impl<'a> Verifier<'a> {
                 pages.insert(first_of_page(pointer.id));
                 self.meter.count(1, NODE_SIZE as u64);
                 self.meter.total += NODE_SIZE as u64;
-                self.meter.go_on()
+                self.meter.go_on_soon()
             }
             Found::Run(_, run) => {
                 pages.insert(first_of_page(run.id));
@@ -153,7 +153,7 @@ impl<'a> Verifier<'a> {
         let meter = &mut self.meter;
         walk(self.scene, &nodes, &self.ground, &mut |holder, found| {
             counting.take(holder, found, meter);
-            meter.go_on()
+            meter.go_on_soon()
         });
         counting.is_complete
     }
