@@ -1,52 +1,65 @@
 //! What happens on a terminal only: colours, questions, a bar, and Ctrl-C.
 
+use std::fs::File;
 use std::io::{Read, Write};
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 use std::time::Duration;
 
+use rustix::fs::{Mode, OFlags, open};
+use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use serde_json::Value;
 
 use crate::stand_in::{StandIn, job};
 use crate::{done, start};
 
-/// util-linux's `script` runs a program on a terminal of its own.
-fn on_terminal(socket: &Path, line: &str) -> Option<Child> {
-    if !Path::new("/usr/bin/script").exists() {
-        eprintln!("skipped: there is no /usr/bin/script");
-        return None;
-    }
-    let program = env!("CARGO_BIN_EXE_cowctl-under-test");
-    let mut command = Command::new("/usr/bin/script");
-    command.args(["-q", "-e", "-c", &format!("{program} --socket {} {line}", socket.display()), "/dev/null"]);
-    command.env("TERM", "xterm").env_remove("NO_COLOR");
-    Some(command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap())
+/// A program that runs on a terminal of its own, and the other side of that terminal.
+struct OnTerminal {
+    child: Child,
+    master: File,
 }
 
-/// Types `keys` once `prompt` is to be read, and returns all that the terminal showed, and the exit code.
-fn talk(mut child: Child, prompts: &[(&str, &str)]) -> (String, i32) {
-    let mut stdin = child.stdin.take().unwrap();
-    let mut stdout = child.stdout.take().unwrap();
+/// Runs cowctl on a terminal.
+fn on_terminal(socket: &Path, line: &str) -> Option<OnTerminal> {
+    on_terminal_with(&["--socket", socket.to_str().unwrap()], line, None)
+}
+
+/// util-linux's `setsid` makes the terminal the one that Ctrl-C is heard on.
+fn on_terminal_with(flags: &[&str], line: &str, no_color: Option<&str>) -> Option<OnTerminal> {
+    let setsid = Path::new("/usr/bin/setsid");
+    if !setsid.exists() {
+        eprintln!("skipped: there is no {}", setsid.display());
+        return None;
+    }
+    let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC).unwrap();
+    grantpt(&master).and_then(|()| unlockpt(&master)).unwrap();
+    let path = ptsname(&master, Vec::new()).unwrap();
+    let side = || open(&path, OFlags::RDWR | OFlags::NOCTTY | OFlags::CLOEXEC, Mode::empty()).unwrap();
+    let mut command = Command::new(setsid);
+    command.args(["--ctty", env!("CARGO_BIN_EXE_cowctl-under-test")]).args(flags).args(line.split(' '));
+    command.env("TERM", "xterm").env_remove("NO_COLOR").envs(no_color.map(|value| ("NO_COLOR", value)));
+    let child = command.stdin(side()).stdout(side()).stderr(side()).spawn().unwrap();
+    Some(OnTerminal { child, master: File::from(master) })
+}
+
+/// Types keys once their prompt is to be read, and returns all that the terminal showed, and the exit code.
+fn talk(mut on: OnTerminal, prompts: &[(&str, &str)]) -> (String, i32) {
     let (mut shown, mut buffer) = (String::new(), [0; 4096]);
     let mut prompts = prompts.iter();
     let mut next = prompts.next();
-    loop {
-        let length = stdout.read(&mut buffer).unwrap_or(0);
-        if length == 0 {
-            break;
-        }
+    // A terminal whose program has ended fails to be read.
+    while let Ok(length @ 1..) = on.master.read(&mut buffer) {
         shown += &String::from_utf8_lossy(&buffer[..length]);
-        while let Some((prompt, keys)) = next.filter(|(prompt, _)| shown.contains(prompt)) {
-            let _ = prompt;
-            stdin.write_all(keys.as_bytes()).unwrap();
+        while let Some((_, keys)) = next.filter(|(prompt, _)| shown.contains(prompt)) {
+            on.master.write_all(keys.as_bytes()).unwrap();
             next = prompts.next();
         }
     }
     assert!(next.is_none(), "{next:?} did not come up in {shown:?}");
-    (shown, child.wait().unwrap().code().unwrap())
+    (shown, on.child.wait().unwrap().code().unwrap())
 }
 
 #[test]
@@ -73,20 +86,10 @@ fn colours_are_for_terminals_that_want_them() {
     assert!(!done(&daemon, "list").contains('\u{1b}'));
     let Some(child) = on_terminal(&daemon.socket(), "list") else { return };
     assert!(talk(child, &[]).0.contains("\u{1b}[1mNAME"));
-    let mut child = on_terminal(&daemon.socket(), "nope").unwrap();
-    child.stdin.take();
-    let mut shown = String::new();
-    child.stdout.take().unwrap().read_to_string(&mut shown).unwrap();
+    let (shown, _) = talk(on_terminal(&daemon.socket(), "nope").unwrap(), &[]);
     assert!(shown.contains("\u{1b}[1;31mcowctl:\u{1b}[0m there is no command"), "{shown}");
-    child.wait().unwrap();
-    let plain = Command::new("/usr/bin/script")
-        .args(["-q", "-e", "-c"])
-        .arg(format!("NO_COLOR=1 {} help nope", env!("CARGO_BIN_EXE_cowctl-under-test")))
-        .arg("/dev/null")
-        .stdin(Stdio::null())
-        .output()
-        .unwrap();
-    assert!(!plain.stdout.contains(&0x1b), "{}", plain.stdout.escape_ascii());
+    let (plain, _) = talk(on_terminal_with(&[], "help nope", Some("1")).unwrap(), &[]);
+    assert!(plain.contains("there is no command") && !plain.contains('\u{1b}'), "{plain}");
 }
 
 /// A job that runs until it is cancelled, or until its state was asked for `looks` times.
