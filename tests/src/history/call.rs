@@ -3,7 +3,7 @@
 use std::fmt;
 
 use cow_storage::error::{Error, ErrorKind};
-use cow_storage::format::{InodeNumber, Timestamp};
+use cow_storage::format::{DatasetId, InodeNumber, Timestamp};
 use cow_storage::fs::{
     AttributeChange, Attributes, Changed, Context, Created, FileKind, FileSystem, Linked, NewObject, ReadOutcome,
     Renamed, SeekTarget, Stability, XattrMode,
@@ -130,6 +130,25 @@ impl Call {
                 | Self::SetXattr(..)
                 | Self::RemoveXattr(..)
         )
+    }
+
+    /// Whether it is a write to this file that promises nothing.
+    pub fn writes(&self, id: DatasetId, file: (DatasetId, InodeNumber)) -> bool {
+        matches!(self, Self::Write(inode, .., Stability::Unstable) if (id, *inode) == file)
+    }
+
+    /// Whether it is sure not to wait for a commit while little is dirty and the log is not half full.
+    pub fn is_small(&self) -> bool {
+        match self {
+            Self::Create(..) | Self::Sync(_) => false,
+            Self::Write(_, _, data, _) | Self::SetXattr(_, _, data, _) => data.length <= 16 << 10,
+            _ => true,
+        }
+    }
+
+    /// Whether an inode may lose its last name by it, or its last user.
+    pub fn may_orphan(&self) -> bool {
+        matches!(self, Self::Remove(_) | Self::RemoveDirectory(_) | Self::Rename(..) | Self::Release(_))
     }
 
     /// The same without what it asks of the past: for doing again what is known to have been done.

@@ -157,7 +157,7 @@ impl Draw {
     fn punch(&mut self, model: &Model) -> Call {
         let inode = self.file(model);
         let length = match self.below(6) {
-            0 => u64::MAX - self.below(9000),
+            0 | 5 => u64::MAX - self.below(9000),
             1 => LARGE,
             2 => self.below(5000),
             _ => self.below(200 << 10),

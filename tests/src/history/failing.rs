@@ -70,7 +70,7 @@ impl History {
         self.take_stock(None, true);
     }
 
-    fn reopen(&mut self, power: bool, deed: Option<Deed>) {
+    pub fn reopen(&mut self, power: bool, deed: Option<Deed>) {
         self.replace_disk(power);
         if self.draw.one_in(3) {
             self.check_other_slot();
@@ -79,10 +79,11 @@ impl History {
         let mut fuses = self.draw.below(3);
         loop {
             if fuses > 0 && self.draw.one_in(2) {
-                self.disk.set_fuse(Some(self.draw.below(40)));
+                let soon = self.draw.one_in(2);
+                self.disk.set_fuse(Some(self.draw.below(if soon { 12 } else { 40 })));
             }
             self.boot += 1;
-            match open(&self.disk, &self.budgets, self.boot, self.now) {
+            match open(&self.disk, &self.cue, &self.budgets, self.boot, self.now) {
                 Ok(pool) => break self.pool = pool,
                 Err(error) if fuses > 0 && matches!(error.kind(), ErrorKind::Io | ErrorKind::Poisoned) => {
                     self.tell(format!("recovery fails: {error:?}"));
@@ -99,7 +100,7 @@ impl History {
 
     fn open_again(&mut self) {
         self.boot += 1;
-        let opened = open(&self.disk, &self.budgets, self.boot, self.now);
+        let opened = open(&self.disk, &self.cue, &self.budgets, self.boot, self.now);
         self.pool = opened.unwrap_or_else(|error| panic!("open: {error:?}"));
     }
 
@@ -124,7 +125,7 @@ impl History {
         let newest = u64::from(odd.commit > even.commit);
         let damaged = disk.corrupt(SUPERBLOCK_NAME, newest * SLOT_DISTANCE, 1);
         damaged.unwrap_or_else(|error| panic!("damage the superblock: {error:?}"));
-        let older = open(&disk, &self.budgets, 0, self.now);
+        let older = open(&disk, &self.cue, &self.budgets, 0, self.now);
         let older = match older {
             Err(error) if is_about_the_log(&error) => return,
             older => older.unwrap_or_else(|error| panic!("open commit {}: {error:?}", even.commit.min(odd.commit))),
@@ -137,7 +138,7 @@ impl History {
     fn take_stock(&mut self, deed: Option<Deed>, exact: bool) {
         let finds = Finds::of(&self.pool).unwrap_or_else(|error| panic!("read the pool: {error:?}"));
         let in_flight: Option<InFlight> = deed.map(|deed| deed.done(&self.world, &self.journal, &finds));
-        match self.journal.recover(&self.world, in_flight.as_ref(), &finds, (exact, self.cramped)) {
+        match self.journal.recover(in_flight.as_ref(), &finds, (exact, self.cramped)) {
             Ok(world) => self.world = world,
             Err(differences) => panic!(
                 "the pool is in no state that it promised; of {} possible ones:\n{}",
@@ -160,10 +161,10 @@ impl History {
     }
 }
 
-/// Whether the log has a gap, or records for what only a later commit has.
+/// Whether the log has a gap, or records that do not fit what an older commit has.
 fn is_about_the_log(error: &Error) -> bool {
     let text = format!("{error:?}");
     let gap = text.contains("of the intent log was durable and is damaged");
-    let later = ["the dataset or snapshot does not exist any more", "the file or dataset is gone"];
-    gap || (text.contains("recover what the intent log promised") && later.iter().any(|later| text.contains(later)))
+    let misfit = text.contains("recover what the intent log promised");
+    gap || (misfit && !text.contains("segment") && !text.contains("slot"))
 }

@@ -28,9 +28,11 @@ pub(super) struct Event {
     pub effect: Effect,
 }
 
-/// A step that ended in failure: it may have happened, and made a commit before or after.
+/// A step that ended in failure.
 pub(super) struct InFlight {
-    pub after: World,
+    /// Commits that may have been made, each with the number of events before it.
+    pub bases: Vec<(World, usize)>,
+    /// What may have been logged.
     pub events: Vec<Event>,
 }
 
@@ -48,12 +50,20 @@ pub(super) struct Journal {
     promised: usize,
     /// Files that were written to without a promise since they were last synced, or since the last commit.
     pub unsynced: BTreeSet<(DatasetId, InodeNumber)>,
+    /// Those of them that were written to since [`Journal::begin_cut`].
+    since_cut: BTreeSet<(DatasetId, InodeNumber)>,
 }
 
 impl Journal {
     /// Begins with a state that is durable.
     pub fn new(world: World) -> Self {
-        Self { bases: vec![Base { world, events: 0 }], events: Vec::new(), promised: 0, unsynced: BTreeSet::new() }
+        Self {
+            bases: vec![Base { world, events: 0 }],
+            events: Vec::new(),
+            promised: 0,
+            unsynced: BTreeSet::new(),
+            since_cut: BTreeSet::new(),
+        }
     }
 
     /// Notes what a step logged. If it returned only when all that its dataset logged was durable, that is promised, and
@@ -62,6 +72,7 @@ impl Journal {
         for event in &events {
             if let Effect::Synced(inode, _) = &event.effect {
                 self.unsynced.remove(&(dataset, *inode));
+                self.since_cut.remove(&(dataset, *inode));
             }
         }
         self.events.extend(events);
@@ -80,19 +91,43 @@ impl Journal {
         self.bases = vec![Base { world: before, events: 0 }, Base { world: after, events: count }];
     }
 
+    /// Notes a file that was written to without a promise.
+    pub fn note_unsynced(&mut self, file: (DatasetId, InodeNumber)) {
+        self.unsynced.insert(file);
+        self.since_cut.insert(file);
+    }
+
+    /// A commit is cut now, and steps follow before it ends. Returns how many events came before.
+    pub fn begin_cut(&mut self) -> usize {
+        self.since_cut.clear();
+        self.events.len()
+    }
+
+    /// The commit that was cut after so many events, when the world was this, is durable.
+    pub fn end_cut(&mut self, world: World, events: usize) {
+        self.events.drain(..events);
+        self.promised = self.promised.saturating_sub(events);
+        self.bases = vec![Base { world, events: 0 }];
+        self.unsynced = std::mem::take(&mut self.since_cut);
+    }
+
+    /// How many events there are.
+    pub fn event_count(&self) -> usize {
+        self.events.len()
+    }
+
     /// The world that is what was found, or for every state that would be allowed why it is not that.
     pub fn recover(
         &self,
-        before: &World,
         in_flight: Option<&InFlight>,
         finds: &Finds,
         (exact, cramped): (bool, bool),
     ) -> Result<World, Vec<String>> {
         let mut bases: Vec<(&World, usize)> = self.bases.iter().map(|base| (&base.world, base.events)).collect();
         let mut events: Vec<&Event> = self.events.iter().collect();
-        if let Some(InFlight { after, events: more }) = in_flight {
+        if let Some(InFlight { bases: possible, events: more }) = in_flight {
             events.extend(more);
-            bases.extend([(before, self.events.len()), (after, events.len())]);
+            bases.extend(possible.iter().map(|(world, events)| (world, *events)));
         }
         let mut differences = Vec::new();
         for (base, from) in bases {

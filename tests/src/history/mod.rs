@@ -11,6 +11,8 @@ mod data;
 mod draw;
 mod failing;
 mod finds;
+mod interlude;
+mod interrupted;
 mod journal;
 mod made;
 mod pools;

@@ -3,12 +3,12 @@
 use std::sync::Arc;
 
 use cow_storage::error::Error;
-use cow_storage::executor::Inline;
 use cow_storage::format::{PoolId, Timestamp};
 use cow_storage::media::{Media, Simulator};
 use cow_storage::pool::{Budgets, NewPool, Pool};
 
 use crate::history::Draw;
+use crate::history::interlude::{Cue, CueingExecutor, CueingMedia};
 
 /// Draws how large a pool is.
 pub(super) fn draw_pool(draw: &mut Draw) -> NewPool {
@@ -27,7 +27,14 @@ pub(super) fn draw_budgets(draw: &mut Draw) -> Budgets {
     }
 }
 
-pub(super) fn open(disk: &Arc<Simulator>, budgets: &Budgets, boot: u64, now: Timestamp) -> Result<Pool, Error> {
-    let media: Arc<dyn Media> = disk.clone();
-    Pool::open(media, Arc::new(Inline), budgets.clone(), boot, now)
+/// Opens the pool on a disk; commits give cues.
+pub(super) fn open(
+    disk: &Arc<Simulator>,
+    cue: &Cue,
+    budgets: &Budgets,
+    boot: u64,
+    now: Timestamp,
+) -> Result<Pool, Error> {
+    let media: Arc<dyn Media> = Arc::new(CueingMedia { disk: Arc::clone(disk), cue: cue.clone() });
+    Pool::open(media, Arc::new(CueingExecutor(cue.clone())), budgets.clone(), boot, now)
 }

@@ -9,6 +9,7 @@ use cow_storage::fs::FileSystem;
 use cow_storage::media::{Media, Simulator};
 use cow_storage::pool::{Budgets, Pool};
 
+use crate::history::interlude::Cue;
 use crate::history::pools::{draw_budgets, draw_pool, open};
 use crate::history::steps::Mood;
 use crate::history::{Draw, Journal, World};
@@ -51,6 +52,9 @@ pub(super) struct History {
     /// Whether the disk is small enough to be full at times.
     pub cramped: bool,
     pub mood: Mood,
+    pub cue: Cue,
+    /// The dataset of the last call.
+    pub busy: DatasetId,
     trace: VecDeque<String>,
 }
 
@@ -78,7 +82,8 @@ impl History {
         }
         let trace = VecDeque::from([format!("a log of {} bytes, {budgets:?}", new.intent_size)]);
         Pool::create(&media, &new).expect("a pool can be made on an empty disk");
-        let pool = open(&disk, &budgets, 1, now).expect("a new pool can be opened");
+        let cue = Cue::default();
+        let pool = open(&disk, &cue, &budgets, 1, now).expect("a new pool can be opened");
         Self {
             seed,
             step: 0,
@@ -98,6 +103,8 @@ impl History {
             armed: None,
             cramped,
             mood,
+            cue,
+            busy: DatasetId(0),
             trace,
         }
     }

@@ -36,14 +36,20 @@ pub(super) enum Deed {
     /// A verb, after which the world is this.
     Verb(World),
     Call(DatasetId, Call, Context),
+    /// A commit that was cut when the world was this, after so many events.
+    Commit(World, usize),
 }
 
 impl Deed {
     /// What it would have done to the world that it was done to. A pool that made a new inode tells its number.
     pub fn done(self, before: &World, journal: &Journal, finds: &Finds) -> InFlight {
+        let count = journal.event_count();
         let (id, call, who) = match self {
-            Self::Background => return InFlight { after: before.clone(), events: Vec::new() },
-            Self::Verb(after) => return InFlight { after, events: Vec::new() },
+            Self::Background => return InFlight { bases: vec![(before.clone(), count)], events: Vec::new() },
+            Self::Verb(after) => {
+                return InFlight { bases: vec![(before.clone(), count), (after, count)], events: Vec::new() };
+            }
+            Self::Commit(cut, events) => return InFlight { bases: vec![(cut, events)], events: Vec::new() },
             Self::Call(id, call, who) => (id, call, who),
         };
         let model = before.datasets[&id].files.copy();
@@ -58,7 +64,7 @@ impl Deed {
         after.set_files(id, model);
         let made = Made { id, call: &call, who: &who, next_inode, answer: &answer };
         let (events, _) = made.logged(before, journal);
-        InFlight { after, events }
+        InFlight { bases: vec![(before.clone(), count), (after, count + events.len())], events }
     }
 }
 
@@ -98,6 +104,7 @@ impl History {
     fn background_step(&mut self) {
         match self.draw.below(4) {
             3 if self.armed.is_none() && self.draw.one_in(4) => self.settle(),
+            0 if self.armed.is_none() && !self.cramped && self.draw.one_in(2) => self.interrupted_commit(),
             0 => self.background("commit", |history| history.pool.commit(history.now).map(|()| true)),
             1 => {
                 let budget = 1 + self.draw.below(300);
@@ -143,7 +150,10 @@ impl History {
         if ids.is_empty() {
             return self.verb_step();
         }
-        let id = *self.draw.pick(&ids);
+        // Often the same one, so that calls have to do with one another.
+        let stays = ids.contains(&self.busy) && self.draw.one_in(2);
+        let id = if stays { self.busy } else { *self.draw.pick(&ids) };
+        self.busy = id;
         if self.world.datasets[&id].properties.quota.is_some() && self.unreaped.contains(&id) {
             return self.reap();
         }
@@ -171,6 +181,19 @@ impl History {
         if self.is_without_room(&got) {
             return self.note_nothing();
         }
+        let count = self.heed(id, call, who, got);
+        self.note_purged();
+        if self.count_commits() {
+            // What makes room for a write commits before it.
+            let written: Vec<_> = self.journal.unsynced.iter().copied().filter(|file| call.writes(id, *file)).collect();
+            self.journal.committed(before, self.world.clone(), count);
+            self.journal.unsynced.extend(written);
+        }
+    }
+
+    /// Compares a call's answer with the model's, and notes what the call did. Returns how many events it logged.
+    pub fn heed(&mut self, id: DatasetId, call: &Call, who: &Context, got: Result<Answer>) -> usize {
+        let before = self.world.clone();
         let model = before.datasets[&id].files.copy();
         if let (Ok(Answer::Created(created)), Call::Create(place, ..)) = (&got, call)
             && before.datasets[&id].files.lookup(&superuser(), place.0, &place.1).is_err()
@@ -185,13 +208,10 @@ impl History {
         let unsynced = made.unsynced(&before);
         self.note_orphans(id, call, &before.datasets[&id].files, expected.is_ok());
         compare(got, expected.clone());
-        self.note_purged();
         let count = events.len();
         self.journal.log(id, events, durable);
-        if self.count_commits() {
-            self.journal.committed(before, self.world.clone(), count);
-        }
-        self.journal.unsynced.extend(unsynced);
+        unsynced.into_iter().for_each(|file| self.journal.note_unsynced(file));
+        count
     }
 
     /// New inodes get numbers that their dataset never gave.
@@ -204,7 +224,7 @@ impl History {
     }
 
     /// The head's handle, often the one that is in use.
-    fn handle(&mut self, id: DatasetId) -> Arc<dyn FileSystem> {
+    pub fn handle(&mut self, id: DatasetId) -> Arc<dyn FileSystem> {
         if self.draw.one_in(20) {
             self.handles.remove(&id);
         }
@@ -221,7 +241,7 @@ impl History {
     }
 
     /// Whether the answer depends on how far the background has come with inodes that lost their last name.
-    fn is_unknowable(&self, call: &Call, model: &Model) -> bool {
+    pub fn is_unknowable(&self, call: &Call, model: &Model) -> bool {
         let is_gone = |inode: &InodeNumber| self.orphans.contains(inode) && model.attributes(*inode).is_err();
         let is_nameless = |inode| model.attributes(inode).is_ok_and(|found| found.links == 0);
         match call {
@@ -370,7 +390,7 @@ impl History {
     }
 
     /// Whether commits were made since it was last asked.
-    fn count_commits(&mut self) -> bool {
+    pub fn count_commits(&mut self) -> bool {
         let before = std::mem::replace(&mut self.commits, self.pool.counters().commits);
         self.commits > before
     }
