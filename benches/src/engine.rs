@@ -19,35 +19,49 @@ use cowd::executor::Threads;
 pub struct Engine {
     /// The pool.
     pub pool: Pool,
-    directory: PathBuf,
-    stop: Arc<AtomicBool>,
-    committer: Option<JoinHandle<()>>,
+    committer: Committer,
+    home: Home,
 }
 
 impl Engine {
     /// An empty pool in a new scratch directory. `name` tells apart those of one process.
     pub fn new(name: &str) -> Self {
-        let parent = env::var_os("COW_BENCH_DIR").map_or_else(env::temp_dir, PathBuf::from);
-        let directory = parent.join(format!("cow-bench-{}-{name}", process::id()));
-        fs::create_dir_all(&directory).expect("the scratch directory can be made");
+        let home = Home::new(name);
         let new = NewPool {
             id: PoolId(*b"cow-benchmarks!!"),
             secret: [7; 32],
             segment_size: 64 << 20,
             intent_size: 256 << 20,
         };
-        let media: Arc<dyn Media> = Arc::new(Directory::open(&directory).expect("the scratch directory opens"));
+        let media: Arc<dyn Media> = Arc::new(Directory::open(&home.0).expect("the scratch directory opens"));
         Pool::create(&media, &new).expect("a pool can be made");
+        Self::open(media, home)
+    }
+
+    /// The same pool with empty caches: what is read next comes from the disk. All other handles must be gone.
+    #[must_use]
+    pub fn reopened(self) -> Self {
+        let Self { pool, committer, home } = self;
+        drop((committer, pool));
+        let media = Arc::new(Directory::open(&home.0).expect("nobody else has the scratch directory"));
+        Self::open(media, home)
+    }
+
+    fn open(media: Arc<dyn Media>, home: Home) -> Self {
         let threads = Arc::new(Threads::of_this_machine().expect("threads can be started"));
         let pool = Pool::open(media, threads, Budgets::default(), 1, now()).expect("the pool opens");
-        let stop = Arc::new(AtomicBool::new(false));
-        let committer = Some(spawn_committer(pool.clone(), Arc::clone(&stop)));
-        Self { pool, directory, stop, committer }
+        let committer = Committer::start(pool.clone());
+        Self { pool, committer, home }
+    }
+
+    /// Where its files are.
+    pub fn directory(&self) -> &Path {
+        &self.home.0
     }
 
     /// Bytes that the pool's files take on the host.
     pub fn host_bytes(&self) -> u64 {
-        allocated(&self.directory)
+        allocated(&self.home.0)
     }
 
     /// Does all background work that is due, so that the next measurement does not pay for the last.
@@ -59,25 +73,56 @@ impl Engine {
     }
 }
 
-impl Drop for Engine {
-    fn drop(&mut self) {
-        self.stop.store(true, Ordering::Relaxed);
-        let _ = self.committer.take().map(JoinHandle::join);
-        let _ = self.pool.close(now());
-        let _ = fs::remove_dir_all(&self.directory);
+/// A scratch directory, which is removed with all in it.
+struct Home(PathBuf);
+
+impl Home {
+    fn new(name: &str) -> Self {
+        let parent = env::var_os("COW_BENCH_DIR").map_or_else(env::temp_dir, PathBuf::from);
+        let directory = parent.join(format!("cow-bench-{}-{name}", process::id()));
+        fs::create_dir_all(&directory).expect("the scratch directory can be made");
+        Self(directory)
     }
 }
 
-/// Commits when that is due, as the daemon does: so what is written goes to the disk while more comes in.
-fn spawn_committer(pool: Pool, stop: Arc<AtomicBool>) -> JoinHandle<()> {
-    thread::spawn(move || {
-        while !stop.load(Ordering::Relaxed) {
-            thread::sleep(Duration::from_millis(5));
-            if pool.commit_due() {
-                pool.commit(now()).expect("the pool commits");
+impl Drop for Home {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+/// Commits when that is due, as the daemon does: so what is written goes to the disk while more comes in. Closes the pool
+/// in the end.
+struct Committer {
+    pool: Pool,
+    stop: Arc<AtomicBool>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Committer {
+    fn start(pool: Pool) -> Self {
+        let stop = Arc::new(AtomicBool::new(false));
+        let thread = thread::spawn({
+            let (pool, stop) = (pool.clone(), Arc::clone(&stop));
+            move || {
+                while !stop.load(Ordering::Relaxed) {
+                    thread::sleep(Duration::from_millis(5));
+                    if pool.commit_due() {
+                        pool.commit(now()).expect("the pool commits");
+                    }
+                }
             }
-        }
-    })
+        });
+        Self { pool, stop, thread: Some(thread) }
+    }
+}
+
+impl Drop for Committer {
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::Relaxed);
+        let _ = self.thread.take().map(JoinHandle::join);
+        let _ = self.pool.close(now());
+    }
 }
 
 /// The present.
