@@ -121,4 +121,6 @@ impl Core {
 }
 
 #[cfg(test)]
+mod hour;
+#[cfg(test)]
 mod tests;

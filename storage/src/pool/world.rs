@@ -211,6 +211,12 @@ impl World {
         }
     }
 
+    /// Closes the pool and opens it again.
+    pub fn reopen(&mut self) {
+        self.pool.close(self.now()).unwrap();
+        self.pool = open(&self.disk).unwrap();
+    }
+
     /// The power goes.
     pub fn crash(&mut self) {
         let choices = &mut self.choices;
