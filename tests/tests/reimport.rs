@@ -34,7 +34,7 @@ fn imports_store_what_is_new() {
     }
     let pooled = Pooled::open(scratch.path()).unwrap();
     let properties = Properties { block_size: 8 << 10, extent_size: 32 << 10, ..Properties::default() };
-    for dataset in ["database", "other"] {
+    for dataset in ["database", "other", "later"] {
         pooled.create(dataset, &properties).unwrap();
     }
     let logical = PAGES * FILES * PAGE_LEN as u64;
@@ -59,5 +59,11 @@ fn imports_store_what_is_new() {
     let copy = growth(&pooled, &source, "other", "copy");
     println!("the same into another dataset: {:.2}% stored", percent(copy));
     assert!(percent(copy) <= 1.5, "{:.2}% of a copy were stored again", percent(copy));
+
+    drop(pooled);
+    let pooled = Pooled::open(scratch.path()).unwrap();
+    let later = growth(&pooled, &source, "later", "copy");
+    println!("the same into a third one, after a restart: {:.2}% stored", percent(later));
+    assert!(percent(later) <= 1.5, "{:.2}% of a copy were stored again after a restart", percent(later));
     pooled.assert_sound();
 }

@@ -6,10 +6,14 @@
 //!
 //! Invariant: a hit is a block whose full hash is the wanted one, and which something refers to.
 
+mod codec;
 mod index;
 mod nearby;
+mod saved;
 #[cfg(test)]
 mod tests;
+
+use std::sync::Arc;
 
 use parking_lot::Mutex;
 
@@ -18,7 +22,8 @@ use crate::dedup::index::Index;
 use crate::dedup::nearby::Nearby;
 use crate::error::{ErrorKind, Result};
 use crate::extent::Header;
-use crate::format::{Birth, Checksum, SlotId};
+use crate::format::{Birth, Checksum, PoolId, SlotId};
+use crate::media::{Media, MediaFile};
 use crate::segment::Place;
 
 /// One block in so many is remembered.
@@ -30,25 +35,50 @@ const DISTANCE_MAX: u32 = 1 << 20;
 /// Extents whose hashes are kept for one finder: about 10 MiB.
 const NEARBY_MAX: usize = 8 << 10;
 
+/// The index is saved in the background once so large a part of what it can hold was remembered anew.
+const SAVED_PART: u64 = 64;
+/// It may take so large a part of what the host has to spare.
+const SPARE_PART: u64 = 8;
+
 /// Finds stored blocks, and remembers new ones.
 pub struct Finder {
     index: Mutex<Index>,
     nearby: Mutex<Nearby>,
+    /// The file of an earlier opening, until something is looked up.
+    unread: Mutex<Option<(Arc<dyn MediaFile>, PoolId)>>,
+    /// Held while the index is saved.
+    saved: Mutex<Saved>,
+}
+
+/// What is known of the file that the index is saved in.
+#[derive(Default)]
+struct Saved {
+    /// Whether there may be a file.
+    exists: bool,
+    /// How much the index had remembered when it was saved last.
+    at: u64,
+    /// The same, when that was tried last.
+    tried_at: u64,
 }
 
 impl Finder {
     /// A finder whose index takes at most `budget` bytes.
     pub fn new(budget: u64) -> Self {
-        Self { index: Mutex::new(Index::new(budget)), nearby: Mutex::new(Nearby::new(NEARBY_MAX)) }
+        let (index, nearby) = (Index::new(budget), Nearby::new(NEARBY_MAX));
+        Self { index: Mutex::new(index), nearby: Mutex::new(nearby), unread: Mutex::default(), saved: Mutex::default() }
     }
 
     /// For each hash the stored block that has it, where one was found, with one reference more as part of
     /// `generation`. The hashes are those of a stream, in order.
     pub fn find(&self, account: &Account, generation: Birth, wanted: &[Checksum]) -> Result<Vec<Option<(SlotId, u8)>>> {
+        if wanted.is_empty() {
+            return Ok(Vec::new());
+        }
+        self.recall();
         let mut nearby = self.nearby.lock();
         for hash in wanted.iter().filter(|hash| is_sampled(hash)) {
             let anchor = self.index.lock().get(hash);
-            if let Some((id, _)) = anchor.filter(|(id, _)| nearby.anchor(*id)) {
+            if let Some(id) = anchor.filter(|id| nearby.anchor(*id)) {
                 look_around(account, id, &mut nearby);
             }
         }
@@ -58,8 +88,73 @@ impl Finder {
     /// Remembers the blocks of a new extent.
     pub fn remember(&self, id: SlotId, hashes: &[Checksum]) {
         let mut index = self.index.lock();
-        for (number, hash) in hashes.iter().enumerate().filter(|(_, hash)| is_sampled(hash)) {
-            index.insert(hash, id, number as u8);
+        hashes.iter().filter(|hash| is_sampled(hash)).for_each(|hash| index.insert(hash, id));
+    }
+
+    /// Has the index that was saved in this pool's files taken in, once something is looked up: opening a pool is not to
+    /// wait for that.
+    pub fn recall_later(&self, media: &dyn Media, pool: PoolId) {
+        // Left by a crash; it is in nobody's way but the host's.
+        let _ = saved::remove(media, saved::UNFINISHED_NAME);
+        let file = saved::open(media);
+        self.saved.lock().exists = file.is_some();
+        *self.unread.lock() = file.map(|file| (file, pool));
+    }
+
+    /// Saves the index if enough is new for the background to do that: what is written for it is little beside what was
+    /// written since.
+    pub fn save_when_due(&self, media: &dyn Media, pool: PoolId, margin: u64) -> Result<()> {
+        let (remembered, capacity) = {
+            let index = self.index.lock();
+            (index.remembered(), index.capacity() as u64)
+        };
+        let due = remembered - self.saved.lock().tried_at > capacity / SAVED_PART;
+        if due { self.save(media, pool, margin) } else { Ok(()) }
+    }
+
+    /// Saves what is new since the index was saved, for the next opening. Skipped where it would take more than a small
+    /// part of what the host has beyond `margin` bytes. After an error the file is the one before, or none.
+    pub fn save(&self, media: &dyn Media, pool: PoolId, margin: u64) -> Result<()> {
+        self.recall();
+        let mut saved = self.saved.lock();
+        let (count, remembered) = {
+            let index = self.index.lock();
+            (index.used(), index.remembered())
+        };
+        saved.tried_at = remembered;
+        let spare = media.space()?.free.saturating_sub(margin);
+        if count == 0 || remembered == saved.at || codec::file_len(count) > spare / SPARE_PART {
+            return Ok(());
+        }
+        let mut next = 0;
+        saved::write(media, pool, count, &mut |count| {
+            // Locked for a chunk at a time: who looks something up meanwhile does not wait for the disk.
+            let mut entries = Vec::with_capacity(count);
+            next = self.index.lock().collect(next, count, &mut entries);
+            entries
+        })?;
+        (saved.exists, saved.at) = (true, remembered);
+        Ok(())
+    }
+
+    /// Removes the file, whose space is wanted; what it had stays in memory. Returns whether there was one.
+    pub fn give_up_saved(&self, media: &dyn Media) -> bool {
+        self.recall();
+        let mut saved = self.saved.lock();
+        if !std::mem::take(&mut saved.exists) {
+            return false;
+        }
+        // The next close saves it again, if there is room by then.
+        saved.at = u64::MAX;
+        saved::remove(media, saved::SAVED_NAME).unwrap_or(false)
+    }
+
+    /// Takes in what was saved, if that was not done yet.
+    fn recall(&self) {
+        let Some((file, pool)) = self.unread.lock().take() else { return };
+        let mut index = self.index.lock();
+        if index.capacity() > 0 {
+            saved::read(&*file, pool, &mut |entries| entries.iter().for_each(|entry| index.insert_older(*entry)));
         }
     }
 }

@@ -40,6 +40,17 @@ impl Core {
         Ok(Progress { done: step.done + reaped, idle: step.idle && reaped == 0 })
     }
 
+    /// Saves the index of stored blocks, for the next opening. Where that fails nothing but space is lost, so nobody is
+    /// told, and what was committed is committed.
+    pub fn save_index(&self) {
+        let _ = self.store.finder().save(&*self.media, self.id, self.margin());
+    }
+
+    /// The same, once much is new in it.
+    pub fn save_index_when_due(&self) {
+        let _ = self.store.finder().save_when_due(&*self.media, self.id, self.margin());
+    }
+
     /// Gives back orphans that nobody has open. Returns how many records that took.
     fn reap(&self, budget: u64, now: Timestamp) -> Result<u64> {
         let due: Vec<Arc<Head>> = self.heads.lock().values().filter(|head| head.reap_due()).cloned().collect();

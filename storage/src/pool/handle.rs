@@ -48,7 +48,9 @@ impl Pool {
     pub fn close(&self, now: Timestamp) -> Result<()> {
         let committed = self.core.commit(now);
         self.core.shut();
-        committed
+        committed?;
+        self.core.save_index();
+        Ok(())
     }
 
     /// The pool's id.
@@ -252,6 +254,10 @@ impl Pool {
 
     /// Moves live extents out of sparse segments, up to `budget` bytes.
     pub fn clean_step(&self, budget: u64, _now: Timestamp) -> Result<Progress> {
-        self.core.heed(self.core.clean_step(budget))
+        let step = self.core.heed(self.core.clean_step(budget))?;
+        if step.idle {
+            self.core.save_index_when_due();
+        }
+        Ok(step)
     }
 }

@@ -153,6 +153,8 @@ pub fn open(
         core.commit(now)
     };
     recover().map_err(|error: Error| error.during("recover what the intent log promised"))?;
+    // Only now: recovery looks nothing up in it, so it does not wait for it either.
+    core.store.finder().recall_later(&*core.media, core.id);
     Ok(Arc::new(core))
 }
 

@@ -23,6 +23,10 @@ impl Core {
         if more == 0 || self.fits(more)? {
             return Ok(());
         }
+        // What only saves space goes before what somebody might want back.
+        if self.store.finder().give_up_saved(&*self.media) && self.fits(more)? {
+            return Ok(());
+        }
         self.empty_bin(now)?;
         match self.fits(more)? {
             true => Ok(()),

@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use crate::catalog::{Properties, PropertyChange};
+use crate::catalog::{Compression, Properties, PropertyChange};
 use crate::error::ErrorKind;
 use crate::executor::Inline;
 use crate::format::{InodeNumber, PoolId, Timestamp};
 use crate::fs::{AttributeChange, Caller, Context, FileSystem, NewObject, Stability};
-use crate::media::{Media, Simulator};
+use crate::media::{Choices, Media, Simulator};
 use crate::pool::{Budgets, NewPool, Pool};
 
 const NOW: Timestamp = Timestamp { seconds: 100, nanoseconds: 0 };
@@ -98,4 +98,86 @@ fn what_is_destroyed_can_be_taken_back_and_gives_its_space_when_purged() {
     assert!(empty.live < full.live / 10, "{} of {} bytes still live", empty.live, full.live);
     let pool = open(&disk);
     assert!(pool.list().unwrap().datasets.is_empty());
+}
+
+/// What equal bytes cost that are written once more, after `restart` has made another disk of this one.
+fn cost_of_equal_bytes(saves: bool, restart: impl FnOnce(&Simulator) -> Simulator) -> u64 {
+    let simulator = Arc::new(Simulator::new());
+    let disk: Arc<dyn Media> = Arc::clone(&simulator) as _;
+    let pool = new_pool(&disk);
+    let raw = Properties { compression: Compression::Off, ..Properties::default() };
+    pool.create_dataset("d", &raw, NOW).unwrap();
+    let mut choices = Choices::new(1);
+    let bytes: Vec<u8> = (0..2_000_000).map(|_| choices.below(256) as u8).collect();
+    write(&*pool.file_system("d").unwrap(), "f", &bytes);
+    if saves {
+        pool.close(NOW).unwrap();
+    }
+    drop(pool);
+    let pool = open(&(Arc::new(restart(&simulator)) as Arc<dyn Media>));
+    let before = pool.space().unwrap().live;
+    write(&*pool.file_system("d").unwrap(), "again", &bytes);
+    pool.commit(NOW).unwrap();
+    pool.space().unwrap().live - before
+}
+
+#[test]
+fn what_was_stored_before_a_restart_is_not_stored_again() {
+    let lost = |disk: &Simulator| {
+        let disk = disk.duplicate();
+        disk.unlink("dedup").unwrap();
+        disk
+    };
+    let damaged = |disk: &Simulator| {
+        let disk = disk.duplicate();
+        disk.corrupt("dedup", 20, 1).unwrap();
+        disk
+    };
+    for (case, cost) in [
+        ("closed", cost_of_equal_bytes(true, Simulator::duplicate)),
+        ("the power went after it", cost_of_equal_bytes(true, |disk| disk.tear(|length| length))),
+    ] {
+        assert!(cost < 200_000, "{case}: {cost}");
+    }
+    for (case, cost) in [
+        ("killed", cost_of_equal_bytes(false, Simulator::duplicate)),
+        ("lost", cost_of_equal_bytes(true, lost)),
+        ("damaged", cost_of_equal_bytes(true, damaged)),
+    ] {
+        assert!(cost > 2_000_000, "{case}: {cost}");
+    }
+}
+
+/// After a crash the file of an earlier close is there, and tells of what has died since.
+#[test]
+fn an_index_from_before_a_crash_is_still_true() {
+    let simulator = Arc::new(Simulator::new());
+    let disk: Arc<dyn Media> = Arc::clone(&simulator) as _;
+    let pool = new_pool(&disk);
+    pool.create_dataset("d", &Properties::default(), NOW).unwrap();
+    let mut choices = Choices::new(1);
+    let mut bytes = || (0..1_500_000).map(|_| choices.below(256) as u8).collect::<Vec<u8>>();
+    let (kept, gone) = (bytes(), bytes());
+    let head = pool.file_system("d").unwrap();
+    write(&*head, "kept", &kept);
+    write(&*head, "gone", &gone);
+    pool.close(NOW).unwrap();
+
+    let pool = open(&disk);
+    let head = pool.file_system("d").unwrap();
+    head.remove(&context(), InodeNumber::ROOT, b"gone").unwrap();
+    while !pool.reclaim_step(1000, NOW).unwrap().idle {}
+    (0..4).for_each(|_| pool.commit(NOW).unwrap());
+    while !pool.clean_step(1 << 20, NOW).unwrap().idle {
+        pool.commit(NOW).unwrap();
+    }
+    (0..4).for_each(|_| pool.commit(NOW).unwrap());
+    let pool = open(&(Arc::new(simulator.duplicate()) as Arc<dyn Media>));
+    let head = pool.file_system("d").unwrap();
+    write(&*head, "kept again", &kept);
+    write(&*head, "back", &gone);
+    pool.commit(NOW).unwrap();
+    assert!(pool.counters().deduplicated_bytes > 1_000_000);
+    assert_eq!((read(&*head, "kept again"), read(&*head, "back")), (kept, gone));
+    assert_eq!(pool.verify(None, &mut |_, _| true).unwrap().damage, []);
 }

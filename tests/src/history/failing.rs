@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use cow_storage::error::{Error, ErrorKind};
-use cow_storage::media::Simulator;
+use cow_storage::media::{Media, Simulator};
 use cow_storage::superblock::{SUPERBLOCK_NAME, Superblock};
 
 use crate::history::finds::{check_old_snapshots, check_snapshots, check_sound};
@@ -114,6 +114,21 @@ impl History {
             false => self.disk.duplicate(),
         };
         self.disk = Arc::new(disk);
+        self.harm_saved_index();
+    }
+
+    /// What the pool keeps in a file only to save space may be damaged, cut or gone, and nobody notices.
+    fn harm_saved_index(&mut self) {
+        let Ok(file) = self.disk.open("dedup") else { return };
+        let length = file.length().unwrap_or_else(|error| panic!("measure the saved index: {error:?}"));
+        let (at, bit) = (self.draw.below(length), self.draw.below(8));
+        let harmed = match self.draw.below(6) {
+            0 => self.disk.corrupt("dedup", at, 1 << bit),
+            1 => file.truncate(at),
+            2 => self.disk.unlink("dedup"),
+            _ => return,
+        };
+        harmed.unwrap_or_else(|error| panic!("harm the saved index: {error:?}"));
     }
 
     /// The slot before the newest opens as well, should that one ever be lost: nothing that it needs is gone yet. Only

@@ -1,5 +1,7 @@
 //! Streams that are stored again, whole, changed, moved and destroyed.
 
+mod saved;
+
 use std::sync::Arc;
 
 use crate::account::{Account, AccountOptions};
@@ -13,6 +15,7 @@ const BLOCK_LEN: usize = 4096;
 const ORIGIN: Origin = Origin { dataset: DatasetId(1), inode: InodeNumber(1), first_block: 0 };
 
 struct Stored {
+    disk: Arc<Simulator>,
     account: Account,
     finder: Finder,
     with: Compressor,
@@ -22,9 +25,10 @@ struct Stored {
 impl Stored {
     fn new(index_budget: u64) -> Self {
         let segments = SegmentOptions { segment_len: 1 << 20, reserve_count: 1 };
-        let disk: Arc<dyn Media> = Arc::new(Simulator::new());
-        let account = Account::create(disk, AccountOptions::new(segments, 1 << 20)).unwrap();
-        Self { account, finder: Finder::new(index_budget), with: Compressor::new().unwrap(), birth: Birth(1) }
+        let disk = Arc::new(Simulator::new());
+        let media: Arc<dyn Media> = disk.clone();
+        let account = Account::create(media, AccountOptions::new(segments, 1 << 20)).unwrap();
+        Self { disk, account, finder: Finder::new(index_budget), with: Compressor::new().unwrap(), birth: Birth(1) }
     }
 
     /// Stores blocks in extents of four, and returns where each lies.
