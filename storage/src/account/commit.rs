@@ -1,8 +1,7 @@
 //! Writes what changed as new pages.
 //!
-//! Order: slot pages and their radix nodes, then the free log, and last the usage table, because
-//! everything written before changes it. It changes itself as well: so all its pages are placed,
-//! until that makes no more of them dirty, before the first is encoded.
+//! Order: slot pages and their radix nodes, then the free log, and last the usage table and the mark: see
+//! [`crate::account::ending`].
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -11,17 +10,17 @@ use parking_lot::RwLock;
 
 use crate::account::AccountOptions;
 use crate::account::books::Books;
+use crate::account::ending::Mark;
 use crate::account::ledger::{Gathered, Ledger, dirty_pages};
 use crate::account::link::Link;
 use crate::account::log::{Chunk, Delta, Entry, encode_chunks, encode_head};
 use crate::account::pages::Pages;
-use crate::account::radix::{Branches, Held, Key, Node, Root};
+use crate::account::radix::{Branches, Root};
 use crate::account::slots::{Folded, Slot, SlotPage, page_of, slot_of};
 use crate::account::state::AccountState;
-use crate::account::usage::PAGE_LEN;
 use crate::error::Result;
 use crate::format::Birth;
-use crate::segment::{Place, Stream};
+use crate::segment::Stream;
 
 /// The stored log is written anew when it has this many chunks more than it needs.
 const CHUNKS_EXTRA_MAX: usize = 64;
@@ -36,6 +35,7 @@ pub struct Commit<'a> {
     pub books: &'a mut Books,
     pub birth: Birth,
     pub fold_up_to: Birth,
+    pub mark: Option<Mark<'a>>,
 }
 
 impl Commit<'_> {
@@ -50,10 +50,8 @@ impl Commit<'_> {
         let folded = self.fold(&folds, &mut pages)?;
         let slots = self.write_slots(pages)?;
         self.write_log(&folded)?;
-        self.books.usage_root = self.write_usage()?;
-        let segments = self.pages.segments.state();
-        let state =
-            AccountState { birth: self.birth, slots, usage: self.books.usage_root, log: self.books.log.head, segments };
+        let state = self.write_ending(slots)?;
+        self.books.usage_root = state.usage;
         self.publish(&state, &gathered, &folded);
         Ok(state)
     }
@@ -184,54 +182,6 @@ impl Commit<'_> {
         Ok(())
     }
 
-    fn write_usage(&mut self) -> Result<Root> {
-        let store = self.pages;
-        // Read first: while nobody else may append to the stream, nobody may read its end either.
-        let held = Held::of(store, self.books.usage_root)?;
-        let mut exclusive = store.segments.exclusive(Stream::Node, true)?;
-        let mut branches = Branches::new(&held, self.books.usage_root);
-        let mut places: BTreeMap<Key, Place> = BTreeMap::new();
-        let mut order = Vec::new();
-        let (mut visited, mut placed) = (BTreeSet::new(), BTreeSet::new());
-        let mut place = |key: Key, length: usize, books: &mut Books| -> Result<()> {
-            let place = exclusive.place(length as u32)?;
-            books.usage.add(Stream::Node, place, self.birth);
-            places.insert(key, place);
-            order.push(key);
-            Ok(())
-        };
-        while let Some(page) = self.books.usage.take_changed() {
-            for (key, replaced) in branches.ensure(page)? {
-                drop_page(self.books, replaced)?;
-                place(key, Node::FULL_LEN, self.books)?;
-            }
-            if visited.insert(page) {
-                drop_page(self.books, branches.link((0, page)))?;
-                branches.set((0, page), None);
-            }
-            if !placed.contains(&page) && self.books.usage.page(page).next().is_some() {
-                placed.insert(page);
-                place((0, page), PAGE_LEN, self.books)?;
-            }
-        }
-        let mut written: BTreeMap<Key, Vec<u8>> = BTreeMap::new();
-        for (key, place) in places.iter().filter(|(key, _)| key.0 == 0) {
-            let bytes = self.books.usage.encode_page(key.1);
-            branches.set(*key, Some(Link::to(*place, &bytes)));
-            written.insert(*key, bytes);
-        }
-        let root = branches.finish(|key, node| {
-            let mut bytes = node.encode(key);
-            bytes.resize(Node::FULL_LEN, 0);
-            let link = Link::to(places[&key], &bytes);
-            store.keep_node(&link, node);
-            written.insert(key, bytes);
-            Ok(Some(link))
-        })?;
-        order.iter().try_for_each(|key| exclusive.append(&written[key]).map(drop))?;
-        Ok(root)
-    }
-
     fn publish(&mut self, state: &AccountState, gathered: &Gathered, folded: &BTreeMap<u64, Birth>) {
         let mut ledger = self.ledger.write();
         ledger.publish(self.birth, state.slots, gathered, folded);
@@ -252,6 +202,7 @@ impl Commit<'_> {
     }
 }
 
-fn drop_page(books: &mut Books, link: Option<Link>) -> Result<()> {
+/// Counts a page that is replaced as dead.
+pub fn drop_page(books: &mut Books, link: Option<Link>) -> Result<()> {
     link.map_or(Ok(()), |link| books.usage.subtract(link.place))
 }

@@ -7,6 +7,7 @@ use parking_lot::{Mutex, RwLock};
 
 use crate::account::books::Books;
 use crate::account::commit::Commit;
+use crate::account::ending::Mark;
 use crate::account::ledger::Ledger;
 use crate::account::log::Delta;
 use crate::account::open;
@@ -66,10 +67,16 @@ impl Account {
     /// Opens the account as `state` describes it, and cuts off what was appended after it. Files that it does
     /// not know are unlinked by [`Account::reclaim`] after two more commits.
     pub fn open(media: Arc<dyn Media>, options: AccountOptions, state: &AccountState) -> Result<Self> {
+        let account = Self::look(media, options, state)?;
+        account.segments().cut_tails(&state.segments)?;
+        Ok(account)
+    }
+
+    /// The same for who only reads: it changes nothing.
+    pub fn look(media: Arc<dyn Media>, options: AccountOptions, state: &AccountState) -> Result<Self> {
         let segments = Segments::open(media, options.segments, Some(&state.segments))?;
         let pages = Pages::new(segments, options.cache_len);
         let (ledger, books) = open::read(&pages, state)?;
-        pages.segments.cut_tails(&state.segments)?;
         Ok(Self::with(pages, options, ledger, books))
     }
 
@@ -220,16 +227,16 @@ impl Account {
         Ok(true)
     }
 
-    /// Writes everything of generations up to `birth`, and folds deltas of commits up to `fold_up_to`, behind
-    /// which no reader may look. The state that it returns holds once [`Segments::flush`] and then the
+    /// Writes everything of generations up to `birth`, and after it `mark`; and folds deltas of commits up to
+    /// `fold_up_to`, behind which no reader may look. The state that it returns holds once [`Segments::flush`] and then the
     /// superblock are done. After an error the account only answers reads.
-    pub fn commit(&self, birth: Birth, fold_up_to: Birth) -> Result<AccountState> {
+    pub fn commit(&self, birth: Birth, fold_up_to: Birth, mark: Option<Mark<'_>>) -> Result<AccountState> {
         let mut books = self.books.lock();
         self.check()?;
         let (pages, ledger, options) = (&self.pages, &self.ledger, &self.options);
         assert!(birth > ledger.read().birth, "commits are numbered upwards");
         let fold_up_to = fold_up_to.min(birth);
-        let commit = Commit { pages, ledger, options, books: &mut books, birth, fold_up_to };
+        let commit = Commit { pages, ledger, options, books: &mut books, birth, fold_up_to, mark };
         let state = commit.run();
         *self.live.lock() = books.usage.live_total();
         state.map_err(|error| {

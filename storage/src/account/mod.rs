@@ -7,6 +7,7 @@
 
 mod books;
 mod commit;
+mod ending;
 mod front;
 mod inspect;
 mod ledger;
@@ -22,7 +23,9 @@ mod state;
 mod tests;
 mod usage;
 mod view;
+mod written;
 
+pub use ending::Mark;
 pub use front::{Account, AccountOptions, NODE_LEN};
 pub use inspect::{AccountTotals, Recorded, References};
 pub use scan::Found;

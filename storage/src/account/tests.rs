@@ -155,7 +155,7 @@ impl History {
             self.account.hurry();
         }
         self.folded += self.choices.below(self.birth + 2 - self.folded);
-        let state = self.account.commit(Birth(self.birth + 1), Birth(self.folded)).unwrap();
+        let state = self.account.commit(Birth(self.birth + 1), Birth(self.folded), None).unwrap();
         self.account.segments().flush().unwrap();
         self.birth += 1;
         self.committed = self.collected.clone();
@@ -287,10 +287,11 @@ fn a_commit_can_be_cut_anywhere() {
             (0..60).for_each(|_| history.append(history.birth + 1));
             history.account.hurry();
             history.disk.set_fuse(Some(operations));
-            let committed = history.account.commit(Birth(5), Birth(4)).and_then(|_| history.account.segments().flush());
+            let committed =
+                history.account.commit(Birth(5), Birth(4), None).and_then(|_| history.account.segments().flush());
             let done = committed.is_ok();
             if !done {
-                let again = history.account.commit(Birth(6), Birth(4));
+                let again = history.account.commit(Birth(6), Birth(4), None);
                 assert_eq!(again.unwrap_err().kind(), ErrorKind::Poisoned);
             }
             history.crash();
@@ -342,7 +343,7 @@ fn figures_can_be_asked_for_at_any_time() {
         scope.spawn(asker);
         for birth in 1..30 {
             let ids: Vec<SlotId> = (0..50).map(|_| account.append_node(Birth(birth), node).unwrap()).collect();
-            account.commit(Birth(birth), Birth(0)).unwrap();
+            account.commit(Birth(birth), Birth(0), None).unwrap();
             for id in ids {
                 let place = account.lookup(id).unwrap().unwrap().place;
                 assert!(account.relocate(id, place, &node(id)).unwrap());
@@ -362,13 +363,13 @@ fn a_hit_ahead_of_the_free_keeps_the_block() {
     assert!(history.account.add_reference(Birth(4), id, index).unwrap());
     history.account.free(Birth(3), id, index, 1).unwrap();
     history.account.hurry();
-    history.account.commit(Birth(3), Birth(3)).unwrap();
+    history.account.commit(Birth(3), Birth(3), None).unwrap();
     assert!(history.account.lookup(id).unwrap().is_some());
     history.account.hurry();
-    history.account.commit(Birth(4), Birth(4)).unwrap();
+    history.account.commit(Birth(4), Birth(4), None).unwrap();
     assert!(history.account.lookup(id).unwrap().is_some_and(|slot| slot.live >> index & 1 == 1));
     history.account.free(Birth(5), id, index, 1).unwrap();
-    history.account.commit(Birth(5), Birth(4)).unwrap();
+    history.account.commit(Birth(5), Birth(4), None).unwrap();
     assert!(!history.account.add_reference(Birth(6), id, index).unwrap(), "nothing refers to it any more");
     assert!(history.account.lookup(id).unwrap().is_some(), "a reader of commit 4 may still read it");
 }

@@ -5,6 +5,7 @@ use crate::intent::ring::PAGE_LEN;
 
 const MAGIC: [u8; 8] = *b"cowGROUP";
 const VERSION: u16 = 1;
+const OFFSET_AT: usize = 32;
 const HASH_AT: usize = 96;
 
 /// Bytes before a group's first record.
@@ -13,7 +14,7 @@ pub(super) const HEADER_LEN: usize = HASH_AT + 32;
 /// Bytes before each record that tell its length.
 pub(super) const LENGTH_LEN: usize = 4;
 
-const _: () = assert!(HASH_AT == 8 + 2 + 2 + 4 + 16 + 8 + 8 + 8 + 4 + 4 + 32);
+const _: () = assert!(OFFSET_AT == 8 + 2 + 2 + 4 + 16 && HASH_AT == OFFSET_AT + 8 + 8 + 8 + 4 + 4 + 32);
 
 /// A place in the log between two groups.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -99,6 +100,12 @@ impl GroupHeader {
         fields.u32().ok()?;
         let len = fields.u32().ok()? as usize;
         (magic == MAGIC && len >= HEADER_LEN).then_some(len)
+    }
+
+    /// The log offset that the first page of a group tells, if this may be one: nothing is proven yet.
+    pub fn peek_offset(page: &[u8]) -> Option<u64> {
+        Self::peek_len(page)?;
+        Decoder::new(page.get(OFFSET_AT..)?).u64().ok()
     }
 
     /// Reads a group of exactly the length that it tells: its header and its hash. A version is believed

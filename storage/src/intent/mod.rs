@@ -103,7 +103,7 @@ impl IntentLog {
     pub fn open(media: &dyn Media, pool: PoolId, from: LogPosition) -> Result<(Self, Vec<Vec<u8>>)> {
         let act = "cannot open the intent log";
         let ring = Ring::open(media).map_err(|error| error.during(act))?;
-        let group_len = GROUP_LEN_MAX.min(ring.size() / 2 / PAGE_LEN * PAGE_LEN);
+        let group_len = group_len_max(&ring);
         let buffers = BufferPool::new(4 * GROUP_LEN_MAX as usize);
         let replayed = replay::replay(&ring, pool, from, group_len).map_err(|error| error.during(act))?;
         let end = replayed.end;
@@ -122,6 +122,16 @@ impl IntentLog {
         };
         let log = Self { ring, pool, buffers, state: Mutex::new(state), flush_ended: Condvar::new() };
         Ok((log, replayed.records))
+    }
+
+    /// The records that [`IntentLog::open`] would return, for who is to decide whether to open the log from there: changes
+    /// nothing. `Corrupt` also where the ring was written over since, so that there were more records.
+    pub fn look(media: &dyn Media, pool: PoolId, from: LogPosition) -> Result<Vec<Vec<u8>>> {
+        let look = || {
+            let ring = Ring::open(media)?;
+            replay::look(&ring, pool, from, group_len_max(&ring)).map(|replayed| replayed.records)
+        };
+        look().map_err(|error: Error| error.during("cannot read the intent log"))
     }
 
     /// Most bytes that a record may have.
@@ -250,6 +260,10 @@ impl IntentLog {
         }
         self.ring.flush()
     }
+}
+
+fn group_len_max(ring: &Ring) -> u64 {
+    GROUP_LEN_MAX.min(ring.size() / 2 / PAGE_LEN * PAGE_LEN)
 }
 
 impl State {

@@ -75,7 +75,9 @@ fn what_a_crash_leaves_is_a_beginning_with_all_that_was_promised() {
         let mut media = media_with_log(SIZE);
         let mut model = Model { from: LogPosition::START, records: Vec::new(), promised: 0, laps: 0 };
         for _ in 0..12 {
+            let looked = IntentLog::look(&media, POOL, model.from);
             let (log, found) = open(&media, model.from).unwrap_or_else(|error| panic!("{seed}: {error:?}"));
+            assert!(looked.is_ok_and(|looked| looked == found), "{seed}: looking tells something else");
             assert!(found.len() >= model.promised, "{seed}: a promised record is lost");
             assert!(model.records.starts_with(&found), "{seed}: never appended, or in another order");
             model.records = found;
@@ -149,6 +151,32 @@ fn older_laps_are_never_replayed() {
         assert_eq!(replayed(&media, from), [vec![round; 2500], vec![round; 5000]]);
     }
     assert!(log.position().offset > 10 * SIZE);
+}
+
+#[test]
+fn whoever_looks_from_too_far_back_is_told() {
+    let media = media_with_log(SIZE);
+    let (log, _) = open(&media, LogPosition::START).unwrap();
+    let (mut positions, mut gone) = (Vec::new(), 0);
+    for round in 0..40u8 {
+        let from = log.position();
+        log.release(from);
+        positions.push((from, round));
+        log.wait(log.append(&[round; 2500]).unwrap()).unwrap();
+        log.wait(log.append(&[round; 5000]).unwrap()).unwrap();
+        let end = log.position().offset;
+        for (from, first) in &positions {
+            let looked = IntentLog::look(&media, POOL, *from);
+            match end <= from.offset + SIZE {
+                true => assert_eq!(looked.unwrap().len(), 2 * usize::from(1 + round - first)),
+                false => {
+                    gone += 1;
+                    assert_eq!(looked.unwrap_err().kind(), ErrorKind::Corrupt, "{first} of {round}");
+                }
+            }
+        }
+    }
+    assert!(gone > 100);
 }
 
 #[test]

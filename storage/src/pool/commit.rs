@@ -9,7 +9,7 @@ use std::sync::atomic::Ordering;
 
 use parking_lot::{Mutex, MutexGuard};
 
-use crate::account::AccountState;
+use crate::account::{Account, AccountState, Mark};
 use crate::catalog::{Catalog, Compression, Holder, State};
 use crate::content::{WriteBack, write_back};
 use crate::error::{Error, ErrorKind, Result};
@@ -19,8 +19,9 @@ use crate::pool::core::{Committed, Core};
 use crate::pool::head::{Frozen, Head};
 use crate::pool::payload::Payload;
 use crate::pool::view::Latest;
+use crate::segment::Place;
 use crate::store::CommitWriter;
-use crate::superblock::Superblock;
+use crate::superblock::{COPY_LEN, Superblock};
 use crate::tree::{Dead, Root, apply};
 
 /// A verb that waits for a commit to be part of.
@@ -192,20 +193,21 @@ impl Core {
 
     fn publish(&self, next: &Committed, fold_up_to: Birth) -> Result<AccountState> {
         let account = self.store.account();
-        let state = account.commit(next.birth, fold_up_to)?;
-        account.segments().flush()?;
         let options = account.segments().options();
-        let payload = Payload {
-            secret: self.secret,
-            segment_len: options.segment_len,
-            reserve_count: options.reserve_count,
-            committed: next.at,
-            system: next.system,
-            log: next.log,
-            account: state.clone(),
+        let superblock = |state: &AccountState| {
+            let payload = Payload {
+                secret: self.secret,
+                segment_len: options.segment_len,
+                reserve_count: options.reserve_count,
+                committed: next.at,
+                system: next.system,
+                log: next.log,
+                account: state.clone(),
+            };
+            payload.superblock(self.id)
         };
-        let superblock = Superblock { pool: self.id, commit: next.birth.0, payload: payload.encode() };
-        superblock.publish(&*self.superblock)?;
+        let state = write_with_copy(account, fold_up_to, next.birth, &superblock)?;
+        superblock(&state).publish(&*self.superblock)?;
         Ok(state)
     }
 
@@ -222,4 +224,18 @@ impl Core {
             head.set_gone();
         }
     }
+}
+
+/// Writes what the account has of commit `birth`, and last a copy of its superblock; and makes both streams durable.
+pub fn write_with_copy(
+    account: &Account,
+    fold_up_to: Birth,
+    birth: Birth,
+    superblock: &dyn Fn(&AccountState) -> Superblock,
+) -> Result<AccountState> {
+    let copy = |state: &AccountState, at: Place| superblock(state).encode_copy(at.segment, at.offset);
+    let mark = Mark { length: COPY_LEN as u32, make: &copy };
+    let state = account.commit(birth, fold_up_to, Some(mark))?;
+    account.segments().flush()?;
+    Ok(state)
 }

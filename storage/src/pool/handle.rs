@@ -11,7 +11,8 @@ use crate::media::Media;
 use crate::pool::core::Core;
 use crate::pool::files::Files;
 use crate::pool::{
-    Budgets, Counters, DatasetSpace, Difference, Listing, NewPool, PoolSpace, Progress, VerifyReport, open,
+    Budgets, Counters, DatasetSpace, Difference, Listing, NewPool, PoolSpace, Progress, RecoveredSuperblock,
+    VerifyReport, open, rescue,
 };
 
 /// An open pool. Cheap to clone, safe to use from several threads.
@@ -31,6 +32,18 @@ impl Pool {
     /// Whether media holds a pool.
     pub fn exists(media: &dyn Media) -> Result<bool> {
         open::exists(media)
+    }
+
+    /// Whether media holds a pool that does not open because neither slot of its superblock is whole.
+    pub fn superblock_is_lost(media: &Arc<dyn Media>) -> Result<bool> {
+        rescue::is_lost(media)
+    }
+
+    /// Finds the superblock of a pool of which neither slot is whole in the copies among the nodes, and writes it again. What
+    /// was acknowledged since is in the intent log, and opening replays it. `Invalid`, and nothing is changed, if a slot is
+    /// whole.
+    pub fn recover_superblock(media: &Arc<dyn Media>) -> Result<RecoveredSuperblock> {
+        rescue::recover(media)
     }
 
     /// Opens a pool, recovering what was promised. `boot` is random: the seed of the write verifier.

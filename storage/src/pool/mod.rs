@@ -14,6 +14,7 @@ mod interface;
 mod open;
 mod payload;
 mod record;
+mod rescue;
 mod room;
 mod shares;
 mod space;
@@ -29,5 +30,6 @@ mod world;
 pub use crate::fs::{Difference, DifferenceKind};
 pub use handle::Pool;
 pub use interface::*;
+pub use rescue::{PassedOver, RecoveredSuperblock};
 
 pub use crate::scrub::{Damage, VerifyReport};

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64};
 
 use parking_lot::{Mutex, RwLock};
 
-use crate::account::{Account, AccountOptions};
+use crate::account::{Account, AccountOptions, AccountState};
 use crate::catalog::{Catalog, Holder};
 use crate::error::{Error, ErrorKind, Result};
 use crate::executor::Executor;
@@ -18,11 +18,12 @@ use crate::fs::Names;
 use crate::intent::{IntentLog, LogPosition};
 use crate::media::Media;
 use crate::pool::change::Promise;
+use crate::pool::commit::write_with_copy;
 use crate::pool::core::{Committed, Core, Tally};
 use crate::pool::epoch::Epoch;
 use crate::pool::payload::Payload;
 use crate::pool::view::Latest;
-use crate::pool::{Budgets, NewPool, record};
+use crate::pool::{Budgets, NewPool, record, rescue};
 use crate::segment::SegmentOptions;
 use crate::store::{CommitWriter, Store};
 use crate::superblock::{SUPERBLOCK_NAME, Superblock};
@@ -58,6 +59,10 @@ pub fn create(media: &Arc<dyn Media>, new: &NewPool) -> Result<()> {
             format!("an intent log of {} bytes is too small: it has at least {INTENT_LEN_MIN}", new.intent_size);
         return Err(Error::new(ErrorKind::Invalid, message));
     }
+    if rescue::newest_copy(media)?.is_some_and(|commit| commit > FIRST.0) {
+        let message = "there is a pool whose superblock is gone: recover that from the copies among the nodes";
+        return Err(Error::new(ErrorKind::Corrupt, message));
+    }
     let create = || {
         clear_unfinished(&**media)?;
         IntentLog::create(&**media, new.intent_size)?;
@@ -66,18 +71,19 @@ pub fn create(media: &Arc<dyn Media>, new: &NewPool) -> Result<()> {
         let store = Store::new(account, Arc::new(crate::executor::Inline), 1 << 20, 1 << 20);
         let writer = CommitWriter::new(&store, FIRST);
         let system = apply(&writer, &Root::EMPTY, Catalog::new().take_edits(), FIRST, &mut Vec::new())?.root;
-        let account = store.account().commit(FIRST, Birth(0))?;
-        store.account().segments().flush()?;
-        let payload = Payload {
-            secret: new.secret,
-            segment_len: options.segment_len,
-            reserve_count: options.reserve_count,
-            committed: Timestamp::default(),
-            system,
-            log: LogPosition::START,
-            account,
+        let superblock = |account: &AccountState| {
+            let payload = Payload {
+                secret: new.secret,
+                segment_len: options.segment_len,
+                reserve_count: options.reserve_count,
+                committed: Timestamp::default(),
+                system,
+                log: LogPosition::START,
+                account: account.clone(),
+            };
+            payload.superblock(new.id)
         };
-        let first = Superblock { pool: new.id, commit: FIRST.0, payload: payload.encode() };
+        let first = superblock(&write_with_copy(store.account(), Birth(0), FIRST, &superblock)?);
         Superblock::create(&**media, &first).map(drop)
     };
     create().map_err(|error: Error| error.during("cannot create the pool"))
@@ -159,7 +165,7 @@ pub fn open(
 }
 
 /// What marks the log's groups: nobody who does not know the secret can make bytes that look like one.
-fn log_id(secret: &[u8; 32]) -> PoolId {
+pub fn log_id(secret: &[u8; 32]) -> PoolId {
     let key = derive_key(secret, "intent log");
     PoolId(*key.first_chunk().expect("a key has 32 bytes"))
 }

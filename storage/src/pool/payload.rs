@@ -2,15 +2,16 @@
 
 use crate::account::AccountState;
 use crate::error::{Error, ErrorKind, Result};
-use crate::format::{DecodeError, Decoder, Encoder, Timestamp};
+use crate::format::{DecodeError, Decoder, Encoder, PoolId, Timestamp};
 use crate::intent::LogPosition;
-use crate::superblock::PAYLOAD_LEN_MAX;
+use crate::superblock::{self, COPY_PAYLOAD_LEN_MAX, Superblock};
 use crate::tree::Root;
 
 const VERSION: u16 = 1;
 
-const _: () =
-    assert!(2 + 32 + 4 + 4 + 12 + Root::LENGTH + LogPosition::LEN + AccountState::ENCODED_LEN_MAX <= PAYLOAD_LEN_MAX);
+const PAYLOAD_LEN_MAX: usize = 2 + 32 + 4 + 4 + 12 + Root::LENGTH + LogPosition::LEN + AccountState::ENCODED_LEN_MAX;
+
+const _: () = assert!(PAYLOAD_LEN_MAX <= COPY_PAYLOAD_LEN_MAX && PAYLOAD_LEN_MAX <= superblock::PAYLOAD_LEN_MAX);
 
 /// All that opening needs: how the pool was made, and the roots of one commit.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -40,6 +41,11 @@ impl Payload {
         self.log.encode(&mut out);
         self.account.encode(&mut out);
         out.bytes
+    }
+
+    /// The superblock with this payload.
+    pub fn superblock(&self, pool: PoolId) -> Superblock {
+        Superblock { pool, commit: self.account.birth().0, payload: self.encode() }
     }
 
     /// Reads back what [`Self::encode`] wrote.

@@ -145,7 +145,12 @@ impl World {
 
     /// Writes `content(number, length)` to a file, making it and its directories.
     pub fn put(&self, dataset: &str, path: &str, offset: u64, number: u64, length: usize) {
-        let files = self.pool.file_system(dataset).unwrap();
+        self.try_put(dataset, path, offset, number, length).unwrap();
+    }
+
+    /// The same, on a disk that may fail.
+    pub fn try_put(&self, dataset: &str, path: &str, offset: u64, number: u64, length: usize) -> Result<()> {
+        let files = self.pool.file_system(dataset)?;
         let mut inode = InodeNumber::ROOT;
         let mut parts = path.split('/').peekable();
         while let Some(part) = parts.next() {
@@ -153,9 +158,9 @@ impl World {
                 Some(_) => NewObject::Directory,
                 None => NewObject::Regular { exclusive: None },
             };
-            inode = make(&*files, inode, part, object);
+            inode = try_make(&*files, inode, part, object)?;
         }
-        files.write(&context(), inode, offset, &content(number, length), Stability::Unstable).unwrap();
+        files.write(&context(), inode, offset, &content(number, length), Stability::Unstable).map(drop)
     }
 
     /// Writes some bytes to a file that there is, or a new one.
@@ -227,13 +232,15 @@ impl World {
 
 /// The inode of a name, made where there is none.
 pub fn make(files: &dyn FileSystem, directory: InodeNumber, name: &str, object: NewObject) -> InodeNumber {
-    match files.lookup(&context(), directory, name.as_bytes()) {
-        Ok(found) => found.inode,
-        Err(_) => {
-            let initial = AttributeChange::default();
-            files.create(&context(), directory, name.as_bytes(), &object, 0o755, &initial).unwrap().object.inode
-        }
+    try_make(files, directory, name, object).unwrap()
+}
+
+fn try_make(files: &dyn FileSystem, directory: InodeNumber, name: &str, object: NewObject) -> Result<InodeNumber> {
+    if let Ok(found) = files.lookup(&context(), directory, name.as_bytes()) {
+        return Ok(found.inode);
     }
+    let initial = AttributeChange::default();
+    Ok(files.create(&context(), directory, name.as_bytes(), &object, 0o755, &initial)?.object.inode)
 }
 
 /// What was asked for at random may be refused; but nothing may break.

@@ -71,7 +71,7 @@ mod tests {
         let segments = SegmentOptions { segment_len: 1 << 20, reserve_count: 1 };
         let account = Account::create(media, AccountOptions::new(segments, 1 << 20)).unwrap();
         let id = account.append_node(Birth(1), |_| [7; NODE_LEN]).unwrap();
-        let state = account.commit(Birth(1), Birth(0)).unwrap();
+        let state = account.commit(Birth(1), Birth(0), None).unwrap();
         let told = |live: u64| {
             let mut findings = Findings::default();
             usage(&account.view(&state), [(id.segment(), live)].into(), &mut findings);

@@ -28,7 +28,7 @@ use crate::error::Result;
 use crate::store::Store;
 use crate::tree::Root;
 
-pub use report::{Damage, VerifyReport};
+pub use report::{Damage, VerifyReport, told};
 
 /// Bytes of memory for what is known of slots, as a rule.
 pub const WINDOW_LEN: usize = 128 << 20;

@@ -9,8 +9,8 @@ use parking_lot::MutexGuard;
 
 use crate::error::Result;
 use crate::format::SegmentId;
-use crate::segment::Place;
 use crate::segment::stream::{Inner, StreamWriter, place_after};
+use crate::segment::{BLOCK_LEN, OpenSegment, Place, Stream};
 
 /// The only one who appends to a stream, as long as it lives.
 pub struct Exclusive<'a> {
@@ -46,6 +46,26 @@ impl<'a> Exclusive<'a> {
         let place = Place { segment: self.segment, offset, length };
         self.planned.push_back(place);
         Ok(place)
+    }
+
+    /// Plans a piece that ends where a block does: zeros, as few as that takes, and then `length` bytes, at most a block.
+    pub fn place_to_block_end(&mut self, length: u32) -> Result<Place> {
+        let room = self.offset.next_multiple_of(BLOCK_LEN) - self.offset;
+        let needed = if room >= length { room } else { room + BLOCK_LEN };
+        // The next segment begins a block.
+        let fits = self.offset + needed <= self.writer.files.options().segment_len;
+        self.place(if fits { needed } else { BLOCK_LEN })
+    }
+
+    /// The stream that is appended to.
+    pub(in crate::segment) fn stream(&self) -> Stream {
+        self.writer.stream
+    }
+
+    /// The segment being appended to as it will be once all that is planned is appended.
+    pub(in crate::segment) fn open_segment(&self) -> OpenSegment {
+        let length = self.offset.next_multiple_of(BLOCK_LEN);
+        OpenSegment { segment: self.segment, stream: self.writer.stream, length }
     }
 
     /// Appends the piece that was planned next.

@@ -198,7 +198,8 @@ fn missing(segment: SegmentId) -> Error {
     Error::new(ErrorKind::NotFound, format!("segment {:010x} has no file", segment.0))
 }
 
-fn name_of(stream: Stream, segment: SegmentId) -> String {
+/// The name of a segment's file.
+pub fn name_of(stream: Stream, segment: SegmentId) -> String {
     match stream {
         Stream::Data => format!("data-{:010x}", segment.0),
         Stream::Node => format!("node-{:010x}", segment.0),
@@ -210,7 +211,8 @@ pub fn is_segment_name(name: &str) -> bool {
     parse_name(name).is_some() || parse_hex(name, "reserve-").is_some()
 }
 
-fn parse_name(name: &str) -> Option<(Stream, SegmentId)> {
+/// What a file holds, if it has the name of a segment.
+pub fn parse_name(name: &str) -> Option<(Stream, SegmentId)> {
     let (stream, number) = match parse_hex(name, "data-") {
         Some(number) => (Stream::Data, number),
         None => (Stream::Node, parse_hex(name, "node-")?),

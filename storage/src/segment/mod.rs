@@ -4,6 +4,7 @@
 //! that an earlier process appended to is never appended to again. So a [`Place`] that was handed
 //! out means the same bytes until its segment is retired.
 
+mod backwards;
 mod codec;
 mod exclusive;
 mod files;
@@ -14,6 +15,7 @@ mod tests;
 
 use crate::format::SegmentId;
 
+pub use backwards::{Backwards, Block};
 pub use codec::{OpenSegment, SegmentsState};
 pub use exclusive::Exclusive;
 pub use files::is_segment_name;

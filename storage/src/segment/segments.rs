@@ -102,6 +102,17 @@ impl Segments {
         self.node.flush()
     }
 
+    /// Makes durable what others appended since `before`, or all there is.
+    pub fn flush_since(&self, before: Option<&SegmentsState>) -> Result<()> {
+        let open = |stream| before.and_then(|before| before.open.iter().find(|open| open.stream == stream));
+        for (segment, stream) in self.files.present() {
+            if open(stream).is_none_or(|open| segment >= open.segment) {
+                self.files.handle(segment)?.flush().map_err(|error| error.during("flush a segment"))?;
+            }
+        }
+        Ok(())
+    }
+
     /// Makes a segment for each stream ahead, and fills the reserve; returns false when the host has no
     /// room for all of them. Worth calling after every commit.
     pub fn prepare(&self) -> Result<bool> {
@@ -115,10 +126,13 @@ impl Segments {
         self.files.fill_reserve()
     }
 
-    /// What a commit must remember: taken after the last append that belongs to it.
-    pub fn state(&self) -> SegmentsState {
-        let open = Stream::ALL.iter().filter_map(|stream| self.writer(*stream).lock().open_segment(*stream)).collect();
-        SegmentsState { next: self.files.next(), open }
+    /// What a commit must remember when all that belongs to it has been appended, or is planned with `last`.
+    pub fn state_with(&self, last: &Exclusive<'_>) -> SegmentsState {
+        let open = |stream: &Stream| match *stream == last.stream() {
+            true => Some(last.open_segment()),
+            false => self.writer(*stream).lock().open_segment(*stream),
+        };
+        SegmentsState { next: self.files.next(), open: Stream::ALL.iter().filter_map(open).collect() }
     }
 
     /// The segments finished since the last call.

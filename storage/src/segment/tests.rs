@@ -12,6 +12,10 @@ fn open(disk: &Arc<Simulator>, state: Option<&SegmentsState>) -> Segments {
     Segments::open(Arc::clone(disk) as Arc<dyn Media>, OPTIONS, state).unwrap()
 }
 
+fn state_of(segments: &Segments) -> SegmentsState {
+    segments.state_with(&segments.exclusive(Stream::Node, true).unwrap())
+}
+
 fn bytes_of(number: u64, length: usize) -> Vec<u8> {
     (0..length).map(|at| (number * 31 + at as u64 * 7 + at as u64 / 256) as u8).collect()
 }
@@ -30,7 +34,7 @@ fn flushed_bytes_survive_every_crash() {
         let mut disk = Arc::new(Simulator::new());
         let mut segments = open(&disk, None);
         let mut durable = BTreeMap::new();
-        let mut state = segments.state();
+        let mut state = state_of(&segments);
         for _ in 0..4 {
             let mut written = durable.clone();
             for number in 0..choices.below(60) {
@@ -41,7 +45,7 @@ fn flushed_bytes_survive_every_crash() {
                 assert!(stream == Stream::Data || length != 4096 || place.offset.is_multiple_of(BLOCK_LEN));
                 assert!(written.insert(place, bytes).is_none());
                 if choices.below(12) == 0 {
-                    state = segments.state();
+                    state = state_of(&segments);
                     segments.flush().unwrap();
                     durable = written.clone();
                 }
@@ -101,6 +105,11 @@ fn plans_come_true() {
     let segments = open(&Arc::new(Simulator::new()), None);
     segments.append(Stream::Node, false, &[1; 1_000]).unwrap();
     let mut exclusive = segments.exclusive(Stream::Node, true).unwrap();
+    for length in [1, 512, 3_096, 4_096] {
+        let place = exclusive.place_to_block_end(length).unwrap();
+        assert!(place.end().is_multiple_of(BLOCK_LEN) && (length..length + BLOCK_LEN).contains(&place.length));
+        assert_eq!(exclusive.append(&bytes_of(7, place.length as usize)).unwrap(), place);
+    }
     let pieces: Vec<_> = (0..40).map(|number| bytes_of(number, 4096 + 2_000 * number as usize)).collect();
     let places: Vec<_> = pieces.iter().map(|piece| exclusive.place(piece.len() as u32).unwrap()).collect();
     assert!(places.last().unwrap().segment > places[0].segment);
@@ -121,7 +130,7 @@ fn ids_count_per_segment_and_tails_are_cut() {
         assert_eq!((id.segment(), id.slot()), (place.segment, slot));
         segments.append(Stream::Data, false, &[0; 10]).unwrap();
     }
-    let state = segments.state();
+    let state = state_of(&segments);
     segments.append(Stream::Data, false, &[9; 5_000]).unwrap();
     segments.flush().unwrap();
     let again = open(&disk, Some(&state));

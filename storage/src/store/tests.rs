@@ -248,7 +248,7 @@ fn what_was_moved_meanwhile_is_looked_up_once_more() {
     let store = Arc::new(store_on(Arc::new(disk), AMPLE, AMPLE));
     let pointers = append(&store, 0..4);
     let root = tree_of(&store, 3);
-    store.account().commit(Birth(1), Birth(0)).unwrap();
+    store.account().commit(Birth(1), Birth(0), None).unwrap();
     store.account().segments().flush().unwrap();
     let top = root.pointer.unwrap();
     let node = move |store: &Store| store.account().read_node(top.id).unwrap().to_vec();

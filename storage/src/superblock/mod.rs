@@ -1,15 +1,18 @@
-//! The two fixed slots that name the current roots.
+//! The two fixed slots that name the current roots, and copies of them among the nodes.
 //!
 //! Invariant: a slot is overwritten only while the other one holds the durable root, so power
 //! loss at any moment leaves at least one slot whole.
 
 mod codec;
+mod copy;
 
 use std::sync::Arc;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::{DecodeError, PoolId};
 use crate::media::{Media, MediaFile};
+
+pub use copy::{COPY_LEN, COPY_PAYLOAD_LEN_MAX};
 
 /// The file that holds both slots.
 pub const SUPERBLOCK_NAME: &str = "superblock";
@@ -44,20 +47,23 @@ impl Superblock {
         if media.list()?.iter().any(|name| name == SUPERBLOCK_NAME) {
             return Err(Error::new(ErrorKind::Exists, "there is a superblock already").during(act));
         }
+        first.replace(media).map_err(|error| error.during(act))
+    }
+
+    /// Makes the file anew with this superblock in its slot and nothing in the other. After power loss the file is the
+    /// old one or the new one.
+    pub fn replace(&self, media: &dyn Media) -> Result<Arc<dyn MediaFile>> {
         match media.unlink(UNFINISHED_NAME) {
-            Err(error) if error.kind() != ErrorKind::NotFound => return Err(error.during(act)),
+            Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
             _ => {}
         }
-        let write = || {
-            let file = media.create(UNFINISHED_NAME, 2 * SLOT_DISTANCE)?;
-            // Written all over, so that a later flush of a slot never has to allocate.
-            file.write_at(&vec![0; 2 * SLOT_DISTANCE as usize], 0)?;
-            first.publish(&*file)?;
-            media.rename(UNFINISHED_NAME, SUPERBLOCK_NAME)?;
-            media.sync_directory()?;
-            Ok(file)
-        };
-        write().map_err(|error: Error| error.during(act))
+        let file = media.create(UNFINISHED_NAME, 2 * SLOT_DISTANCE)?;
+        // Written all over, so that a later flush of a slot never has to allocate.
+        file.write_at(&vec![0; 2 * SLOT_DISTANCE as usize], 0)?;
+        self.publish(&*file)?;
+        media.rename(UNFINISHED_NAME, SUPERBLOCK_NAME)?;
+        media.sync_directory()?;
+        Ok(file)
     }
 
     /// Opens the file, for [`Superblock::publish`].
@@ -74,7 +80,8 @@ impl Superblock {
             }
             [even, odd] => even.into_iter().chain(odd).max_by_key(|found| found.commit),
         };
-        let newest = newest.ok_or_else(|| Error::new(ErrorKind::Corrupt, "neither superblock is whole"))?;
+        let message = "both superblock slots are damaged: recover the superblock from the copies among the nodes";
+        let newest = newest.ok_or_else(|| Error::new(ErrorKind::Corrupt, message))?;
         // After a killed process or a failed flush a slot may be readable without being durable, and publishing the
         // next one would overwrite the only durable slot. A flush alone does not mend a failed one. Where the slot is
         // durable, what is torn now is what is there.
@@ -86,6 +93,22 @@ impl Superblock {
     pub fn both(media: &dyn Media) -> Result<[Option<Self>; 2]> {
         let file = Self::open(media)?;
         Ok([Self::read(&*file, 0)?, Self::read(&*file, 1)?])
+    }
+
+    /// Whether the file is gone, or neither slot can be read. `UnknownVersion` if a newer build wrote one.
+    pub fn is_lost(media: &dyn Media) -> Result<bool> {
+        let file = match Self::open(media) {
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(true),
+            other => other?,
+        };
+        for slot in [0, 1] {
+            match Self::read(&*file, slot) {
+                Ok(Some(_)) => return Ok(false),
+                Err(error) if error.kind() != ErrorKind::Io => return Err(error),
+                Ok(None) | Err(_) => {}
+            }
+        }
+        Ok(true)
     }
 
     fn read(file: &dyn MediaFile, slot: u64) -> Result<Option<Self>> {

@@ -1,6 +1,6 @@
 use super::*;
-use crate::format::Checksum;
-use crate::format::example::documented;
+use crate::format::example::{documented, render};
+use crate::format::{Checksum, SegmentId};
 use crate::media::{Choices, Simulator};
 
 fn superblock(commit: u64) -> Superblock {
@@ -132,4 +132,39 @@ fn the_documented_example_is_what_is_stored() {
     assert_eq!(decoded.payload, b"roots");
     assert_eq!((decoded.commit, decoded.pool), (42, PoolId(*b"0123456789abcdef")));
     assert!(decoded.encode() == example);
+}
+
+fn copied(commit: u64, offset: u32) -> [u8; COPY_LEN] {
+    let payload = vec![7; COPY_PAYLOAD_LEN_MAX];
+    let superblock = Superblock { payload, ..superblock(commit) };
+    superblock.encode_copy(SegmentId(3), offset).try_into().unwrap()
+}
+
+#[test]
+fn a_copy_counts_only_whole_and_in_its_place() {
+    let copy = copied(6, 3_584);
+    let decode = |copy: &[u8; COPY_LEN]| Superblock::decode_copy(copy, SegmentId(3), 3_584);
+    assert_eq!(decode(&copy).unwrap().commit, 6);
+    assert!(Superblock::decode_copy(&copy, SegmentId(4), 3_584).is_err());
+    assert!(Superblock::decode_copy(&copy, SegmentId(3), 7_680).is_err());
+    for at in 0..COPY_LEN {
+        let mut damaged = copy;
+        damaged[at] ^= 1 << (at % 8);
+        let error = decode(&damaged).unwrap_err();
+        assert!(!matches!(error, DecodeError::Version { .. }), "{at}: a version without its checksum is damage");
+    }
+    let mut newer = copy;
+    newer[8] = 2;
+    let checksum = Checksum::of(&newer[..COPY_LEN - 32]);
+    newer[COPY_LEN - 32..].copy_from_slice(&checksum.0);
+    assert!(matches!(decode(&newer), Err(DecodeError::Version { found: 2, .. })));
+}
+
+#[test]
+fn the_documented_copy_is_what_is_stored() {
+    let example = Superblock { payload: b"roots".to_vec(), ..superblock(42) };
+    let bytes = example.encode_copy(SegmentId(3), 3_584);
+    assert_eq!(bytes, documented("Superblock copy", COPY_LEN), "\n{}", render(&bytes));
+    let found = Superblock::decode_copy(&bytes.try_into().unwrap(), SegmentId(3), 3_584);
+    assert_eq!(found.unwrap(), example);
 }

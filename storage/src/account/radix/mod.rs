@@ -21,6 +21,13 @@ pub struct Node {
     pub children: BTreeMap<u8, Link>,
 }
 
+impl Node {
+    /// The children of the node `key` with their keys, in order.
+    pub fn below(&self, (level, index): Key) -> impl DoubleEndedIterator<Item = (Key, Link)> + '_ {
+        self.children.iter().map(move |(child, link)| ((level - 1, index << BITS | u64::from(*child)), *link))
+    }
+}
+
 /// Reads nodes.
 pub trait Nodes {
     /// The node that `link` leads to.
@@ -80,9 +87,7 @@ pub fn walk_all(root: &Root, nodes: &dyn Nodes, found: &mut dyn FnMut(Key, &Link
         }
         match nodes.node(&link, key.0, key.1) {
             // The last is taken out first: so they are put in backwards.
-            Ok(node) => below.extend(
-                node.children.iter().rev().map(|(child, link)| ((key.0 - 1, key.1 << BITS | u64::from(*child)), *link)),
-            ),
+            Ok(node) => below.extend(node.below(key).rev()),
             Err(error) => lost(key, error),
         }
     }
@@ -100,8 +105,7 @@ fn walk(key: Key, link: &Link, nodes: &dyn Nodes, found: &mut dyn FnMut(Key, &Li
         return Ok(());
     }
     let node = nodes.node(link, key.0, key.1)?;
-    let number = |child: u8| key.1 << BITS | u64::from(child);
-    node.children.iter().try_for_each(|(child, link)| walk((key.0 - 1, number(*child)), link, nodes, found))
+    node.below(key).try_for_each(|(key, link)| walk(key, &link, nodes, found))
 }
 
 /// All nodes of a tree, in memory: for who must not read while it replaces pages.
@@ -116,8 +120,7 @@ impl Held {
         while let Some((key, link)) = waiting.pop() {
             let node = nodes.node(&link, key.0, key.1)?;
             if key.0 > 1 {
-                let below = node.children.iter();
-                waiting.extend(below.map(|(child, link)| ((key.0 - 1, key.1 << BITS | u64::from(*child)), *link)));
+                waiting.extend(node.below(key));
             }
             held.0.insert(key, node);
         }

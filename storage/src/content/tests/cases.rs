@@ -79,7 +79,7 @@ fn a_stream_that_is_stored_already_becomes_pointers() {
     let mut first = empty(Arc::clone(&store));
     edit(&first, |edit| edit.write(FILE, 0, &bytes));
     commit(&mut first, 1);
-    store.account().commit(Birth(1), Birth(1)).unwrap();
+    store.account().commit(Birth(1), Birth(1), None).unwrap();
     let mut copy = empty(Arc::clone(&store));
     edit(&copy, |edit| edit.write(FILE, 4096, &bytes));
     assert!(copy.freeze());
@@ -139,7 +139,7 @@ fn what_an_error_leaves_behind_is_freed() {
     assert!(account.segments().appended_len() > 0, "it got somewhere");
     disk.set_capacity(None);
     account.hurry();
-    account.commit(HOW.birth, HOW.birth).unwrap();
+    account.commit(HOW.birth, HOW.birth, None).unwrap();
     account.for_each_slot(&mut |found| assert_eq!(found.slot.kind, SlotKind::Node, "an extent is left")).unwrap();
     let again = WriteBack { birth: Birth(2), ..HOW };
     let written = write_back(layers.store(), layers.root(), &frozen.read(), &again).unwrap();

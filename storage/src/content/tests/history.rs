@@ -141,7 +141,7 @@ impl History {
         self.layers.install(applied.root);
         self.committed = self.frozen;
         self.model.map_unlogged(|unlogged| unlogged & OPEN);
-        self.store.account().commit(how.birth, Birth(0)).unwrap();
+        self.store.account().commit(how.birth, Birth(0), None).unwrap();
         self.birth += 1;
         self.dead.append(&mut dead);
     }
@@ -153,7 +153,7 @@ impl History {
             self.store.account().free(Birth(self.birth), dead.id, dead.first, dead.count).unwrap();
         }
         self.store.account().hurry();
-        self.store.account().commit(Birth(self.birth), Birth(self.birth)).unwrap();
+        self.store.account().commit(Birth(self.birth), Birth(self.birth), None).unwrap();
         self.birth += 1;
         self.check_references();
     }

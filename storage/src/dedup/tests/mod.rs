@@ -44,7 +44,7 @@ impl Stored {
     }
 
     fn commit(&mut self) {
-        self.account.commit(self.birth, self.birth).unwrap();
+        self.account.commit(self.birth, self.birth, None).unwrap();
         self.birth.0 += 1;
     }
 
