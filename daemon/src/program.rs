@@ -11,7 +11,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::config::{Arguments, Command, Config, default_file, help};
-use crate::daemon::{Daemon, config_failure, failure};
+use crate::daemon::{Daemon, config_failure, failure, recover_superblock};
 use crate::notify::Notifier;
 use cow_api::v1::{Code, Problem};
 use listenfd::ListenFd;
@@ -51,6 +51,10 @@ fn run() -> Result<(), Problem> {
         Command::CheckConfig => {
             arguments.config().map_err(|error| config_failure(&error))?;
             print("the configuration is good\n");
+        }
+        Command::RecoverSuperblock => {
+            let config = arguments.config().map_err(|error| config_failure(&error))?;
+            print(&recover_superblock(&config.pool)?);
         }
         Command::Serve => serve(&arguments.config().map_err(|error| config_failure(&error))?)?,
     }

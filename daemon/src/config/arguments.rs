@@ -18,6 +18,8 @@ pub enum Command {
     CheckConfig,
     /// Print the commented default.
     DefaultConfig,
+    /// Bring a lost superblock back.
+    RecoverSuperblock,
     /// Print the help.
     Help,
     /// Print the version.
@@ -40,10 +42,11 @@ pub struct Arguments {
 #[error("{0}")]
 pub struct UsageError(String);
 
-const COMMANDS: [(&str, Command, &str); 4] = [
+const COMMANDS: [(&str, Command, &str); 5] = [
     ("serve", Command::Serve, "Serve (the default)"),
     ("check-config", Command::CheckConfig, "Check the configuration file and the flags"),
     ("default-config", Command::DefaultConfig, "Print a configuration file with every key explained"),
+    ("recover-superblock", Command::RecoverSuperblock, "Find the roots of a pool again whose superblock is damaged"),
     ("help", Command::Help, "Print this help"),
 ];
 

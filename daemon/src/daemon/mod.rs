@@ -5,6 +5,7 @@
 
 mod failure;
 mod front;
+mod rescue;
 mod store;
 
 use std::net::SocketAddr;
@@ -30,6 +31,7 @@ use crate::shares::{PoolViews, Shares};
 
 pub use crate::daemon::failure::{config_failure, failure};
 use crate::daemon::front::Nfs;
+pub use crate::daemon::rescue::recover_superblock;
 
 /// How long jobs may take to notice that they are cancelled.
 const JOBS_STOP_TIME_MAX: Duration = Duration::from_secs(20);

@@ -43,7 +43,10 @@ pub fn open(config: &Config, media: Arc<dyn Media>) -> Result<Pool, Problem> {
         tracing::info!(path, millis, "{}", if is_new { "made the pool" } else { "opened the pool" });
         Ok(pool)
     };
-    opened().map_err(|error| not_opened(&config.pool, error))
+    opened().map_err(|error| match Pool::superblock_is_lost(&media) {
+        Ok(true) => superblock_lost(&config.pool, error),
+        _ => not_opened(&config.pool, error),
+    })
 }
 
 fn create(media: &Arc<dyn Media>, config: &Config) -> Result<(), Error> {
@@ -77,7 +80,13 @@ fn make_directory(path: &Path) -> Result<(), Problem> {
     Err(Problem::new(Code::Exists, detail).with_hint("give an empty directory with --pool"))
 }
 
-fn not_opened(path: &Path, error: Error) -> Problem {
+fn superblock_lost(path: &Path, error: Error) -> Problem {
+    let hint = format!("'cowd recover-superblock --pool {}' finds it again", path.display());
+    not_opened(path, error).with_hint(hint)
+}
+
+/// Why the pool at `path` cannot be used.
+pub fn not_opened(path: &Path, error: Error) -> Problem {
     let (code, hint) = match error.kind() {
         ErrorKind::Busy => (Code::Busy, "is another cowd running? One pool has one daemon"),
         ErrorKind::Access | ErrorKind::Permission => (Code::PermissionDenied, "cowd must own the pool's directory"),

@@ -93,8 +93,10 @@ fn search(media: &Arc<dyn Media>) -> Result<RecoveredSuperblock> {
         }
         let before = copies.before(superblock.commit)?.map(|copy| &copy.payload.account);
         match check(media, &payload, before) {
-            Ok(records) => {
-                superblock.replace(&**media)?;
+            Ok((store, records)) => {
+                // After a killed process what was read may only have been in a cache.
+                store.account().flush_written(before)?;
+                superblock.restore(&**media)?;
                 let (pool, commit, committed) = (superblock.pool, superblock.commit, payload.committed);
                 return Ok(RecoveredSuperblock { pool, commit, committed, records, passed_over });
             }
@@ -108,8 +110,9 @@ fn search(media: &Arc<dyn Media>) -> Result<RecoveredSuperblock> {
     Err(Error::new(ErrorKind::Corrupt, message))
 }
 
-/// Whether a pool can be opened from here, and all that was promised since is in the log. Returns how many records that is.
-fn check(media: &Arc<dyn Media>, payload: &Payload, before: Option<&AccountState>) -> Result<u64> {
+/// Whether a pool can be opened from here, and all that was promised since is in the log. Returns what it was read through,
+/// and how many records there are.
+fn check(media: &Arc<dyn Media>, payload: &Payload, before: Option<&AccountState>) -> Result<(Store, u64)> {
     let options = SegmentOptions { segment_len: payload.segment_len, reserve_count: payload.reserve_count };
     let account = Account::look(Arc::clone(media), AccountOptions::new(options, CACHE_LEN), &payload.account)?;
     account.check_written(&payload.account, before, &|bytes| Node::stored_id(bytes))?;
@@ -123,9 +126,7 @@ fn check(media: &Arc<dyn Media>, payload: &Payload, before: Option<&AccountState
             return Err(Error::new(ErrorKind::Corrupt, message));
         }
     }
-    // After a killed process what was read may only have been in a cache.
-    store.account().flush_written(before)?;
-    Ok(records.len() as u64)
+    Ok((store, records.len() as u64))
 }
 
 impl Copies {

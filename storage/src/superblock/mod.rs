@@ -52,7 +52,7 @@ impl Superblock {
 
     /// Makes the file anew with this superblock in its slot and nothing in the other. After power loss the file is the
     /// old one or the new one.
-    pub fn replace(&self, media: &dyn Media) -> Result<Arc<dyn MediaFile>> {
+    fn replace(&self, media: &dyn Media) -> Result<Arc<dyn MediaFile>> {
         match media.unlink(UNFINISHED_NAME) {
             Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
             _ => {}
@@ -64,6 +64,19 @@ impl Superblock {
         media.rename(UNFINISHED_NAME, SUPERBLOCK_NAME)?;
         media.sync_directory()?;
         Ok(file)
+    }
+
+    /// Makes this the current superblock where neither slot is whole, so that there is nothing to lose.
+    pub fn restore(&self, media: &dyn Media) -> Result<()> {
+        match self.replace(media) {
+            Err(error) if error.kind() == ErrorKind::NoSpace => {}
+            other => return other.map(drop).map_err(|error| error.during("cannot write the superblock")),
+        }
+        // The host is full, and the old file has its room.
+        let file = Self::open(media)?;
+        self.publish(&*file)?;
+        let cleared = file.write_at(&[0; SLOT_LEN], (self.commit + 1) % 2 * SLOT_DISTANCE).and_then(|()| file.flush());
+        cleared.map_err(|error| error.during("cannot write the superblock"))
     }
 
     /// Opens the file, for [`Superblock::publish`].

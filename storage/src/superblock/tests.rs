@@ -134,6 +134,32 @@ fn the_documented_example_is_what_is_stored() {
     assert!(decoded.encode() == example);
 }
 
+#[test]
+fn what_is_restored_is_there_however_it_ends_and_also_on_a_full_host() {
+    for is_full in [false, true] {
+        for operations in 0.. {
+            let media = Simulator::new();
+            let file = Superblock::create(&media, &superblock(6)).unwrap();
+            superblock(7).publish(&*file).unwrap();
+            [10, SLOT_DISTANCE + 10].iter().for_each(|at| media.corrupt(SUPERBLOCK_NAME, *at, 1).unwrap());
+            assert!(Superblock::is_lost(&media).unwrap());
+            media.set_capacity(is_full.then_some(2 * SLOT_DISTANCE));
+            media.set_fuse(Some(operations));
+            let promised = superblock(9).restore(&media);
+            for seed in 0..20 {
+                let mut choices = Choices::new(seed);
+                let after = media.crash(&mut |limit| choices.below(limit));
+                let is_lost = Superblock::is_lost(&after).unwrap();
+                assert!(!(is_lost && promised.is_ok()), "{operations}");
+                assert!(is_lost || Superblock::current(&after).unwrap() == superblock(9));
+            }
+            if promised.is_ok() {
+                break;
+            }
+        }
+    }
+}
+
 fn copied(commit: u64, offset: u32) -> [u8; COPY_LEN] {
     let payload = vec![7; COPY_PAYLOAD_LEN_MAX];
     let superblock = Superblock { payload, ..superblock(commit) };

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use cow_storage::error::{Error, ErrorKind};
 use cow_storage::media::{Media, Simulator};
+use cow_storage::pool::Pool;
 use cow_storage::superblock::{SUPERBLOCK_NAME, Superblock};
 
 use crate::history::finds::{check_old_snapshots, check_snapshots, check_sound};
@@ -74,6 +75,10 @@ impl History {
         self.replace_disk(power);
         if self.draw.one_in(3) {
             self.check_other_slot();
+        }
+        // A flush that failed lies: what it lost can still be read, until the power goes.
+        if (power || deed.is_none()) && self.draw.one_in(3) {
+            self.lose_superblock();
         }
         // What a fuse does here, the disk does while the pool recovers.
         let mut fuses = self.draw.below(3);
@@ -147,6 +152,33 @@ impl History {
         };
         let checked = check_sound(&older).and_then(|()| check_old_snapshots(&older, &self.world));
         checked.unwrap_or_else(|problem| panic!("commit {}: {problem}", even.commit.min(odd.commit)));
+    }
+
+    /// Both slots go, and come back from the copies among the nodes, also when the power ends meanwhile.
+    fn lose_superblock(&mut self) {
+        for slot in [0, SLOT_DISTANCE] {
+            let damaged = self.disk.corrupt(SUPERBLOCK_NAME, slot + self.draw.below(4096), 1 << self.draw.below(8));
+            damaged.unwrap_or_else(|error| panic!("damage the superblock: {error:?}"));
+        }
+        let mut fuses = self.draw.below(3);
+        while Pool::superblock_is_lost(&self.media()).unwrap_or_else(|error| panic!("look for it: {error:?}")) {
+            if fuses > 0 {
+                self.disk.set_fuse(Some(self.draw.below(8)));
+            }
+            match Pool::recover_superblock(&self.media()) {
+                Ok(found) => self.tell(format!("the superblock was lost: {found:?}")),
+                Err(error) if fuses > 0 && error.kind() == ErrorKind::Io => {}
+                Err(error) => panic!("recover the superblock: {error:?}"),
+            }
+            if fuses > 0 {
+                fuses -= 1;
+                self.replace_disk(true);
+            }
+        }
+    }
+
+    fn media(&self) -> Arc<dyn Media> {
+        Arc::clone(&self.disk) as _
     }
 
     /// Compares what the pool has with what it promised, and goes on from there.

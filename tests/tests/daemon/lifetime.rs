@@ -116,6 +116,39 @@ fn a_restart_keeps_everything() {
 }
 
 #[test]
+fn a_lost_superblock_comes_back() {
+    let (scratch, setup) = setup("lost");
+    let superblock = scratch.path().join("pool/superblock");
+    let recover = || setup.run(setup.command().arg("recover-superblock"));
+    assert_eq!(recover().0, Some(1), "there is no pool yet");
+    let mut daemon = setup.start();
+    daemon.done("POST", "/v1/datasets", r#"{"name":"a"}"#);
+    for is_gone in [false, true] {
+        let (code, _, said) = recover();
+        assert!(code == Some(1) && said.contains("is another cowd running?"), "{said}");
+        let mut client = Client::connect(daemon.nfs()).unwrap();
+        let root = client.mount("/a").unwrap();
+        let file = client.create(&root, b"file", false, &Set::default()).unwrap();
+        client.write(&file, 0, &[u8::from(is_gone); 100], Stable::No).unwrap();
+        client.commit(&file).unwrap();
+        daemon.crash();
+        let (code, _, said) = recover();
+        assert!(code == Some(1) && said.contains("has a whole slot"), "{said}");
+        match is_gone {
+            true => fs::remove_file(&superblock).unwrap(),
+            false => fs::write(&superblock, vec![0x55; 128 << 10]).unwrap(),
+        }
+        let (code, _, said) = setup.run(&mut setup.command());
+        assert!(code == Some(1) && said.contains("'cowd recover-superblock --pool "), "{said}");
+        let (code, said, _) = recover();
+        assert!(code == Some(0) && said.contains("it names commit "), "{said}");
+        daemon = setup.start();
+        let mut client = Client::connect(daemon.nfs()).unwrap();
+        assert_eq!(client.read(&file, 0, 100).unwrap().0, [u8::from(is_gone); 100]);
+    }
+}
+
+#[test]
 fn the_service_manager_is_told() {
     let (scratch, mut setup) = setup("notify");
     let path = scratch.path().join("notify");
