@@ -65,6 +65,11 @@ impl<K: Hash + Eq + Clone, V: Clone> Cache<K, V> {
         found
     }
 
+    /// Whether `key` is there. Asking is no use of it, and is not counted.
+    pub fn contains(&self, key: &K) -> bool {
+        self.shard(key).lock().places.contains_key(key)
+    }
+
     /// Keeps `value`, evicting what is asked for least; one heavier than a shard is not kept at all.
     pub fn insert(&self, key: K, value: V, weight: u64) {
         self.shard(&key).lock().insert(key, value, weight);

@@ -132,6 +132,12 @@ impl Layers {
         }
     }
 
+    /// Has the cache filled with what a range of a file's bytes has on the disk, for whoever may read it soon. Returns whether
+    /// anything was missing there; blocks that cannot be read are left to whoever wants them.
+    pub fn fetch_ahead(&self, inode: InodeNumber, range: Range<u64>) -> Result<bool> {
+        self.view().fetch_ahead(inode, range)
+    }
+
     /// The overlays, upper one first.
     pub(in crate::content) fn overlays(&self) -> impl Iterator<Item = &Arc<RwLock<Overlay>>> {
         std::iter::once(&self.open).chain(&self.frozen)

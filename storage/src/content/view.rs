@@ -183,6 +183,17 @@ impl View<'_> {
         })
     }
 
+    /// Has the cache filled with what a range of a file's bytes has on the disk. Returns whether anything was missing there.
+    pub fn fetch_ahead(&self, inode: InodeNumber, range: Range<u64>) -> Result<bool> {
+        let end = range.end.min(DATA_END);
+        let blocks = self.blocks(inode, range.start.min(end) / self.block_len()..end.div_ceil(self.block_len()))?;
+        let stored = blocks.into_iter().filter_map(|block| match block {
+            Block::Stored(pointer) => Some(pointer),
+            Block::Hole | Block::Dirty(_) => None,
+        });
+        Ok(self.layers.store().fetch_ahead(&stored.collect::<Vec<_>>(), self.layers.block_len()))
+    }
+
     /// The first offset at or after `offset`, and below `end`, that lies in a block that is there (`data`) or not.
     pub fn seek(&self, inode: InodeNumber, offset: u64, end: u64, data: bool) -> Result<Option<u64>> {
         let block_len = self.block_len();

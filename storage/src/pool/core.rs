@@ -11,11 +11,13 @@ use parking_lot::{Mutex, RwLock};
 
 use crate::catalog::{Catalog, Holder};
 use crate::error::{Error, ErrorKind, Result};
+use crate::executor::Errands;
 use crate::format::{Birth, PoolId, Timestamp};
 use crate::fs::Names;
 use crate::intent::{IntentLog, LogPosition};
 use crate::media::{Media, MediaFile};
 use crate::pool::Budgets;
+use crate::pool::ahead::ReadAhead;
 use crate::pool::clean::Cleaning;
 use crate::pool::commit::Job;
 use crate::pool::epoch::{Epoch, Pin};
@@ -81,6 +83,10 @@ pub struct Core {
     pub awaiting: Mutex<Awaiting>,
     /// Bytes of it.
     pub awaiting_len: AtomicU64,
+    /// Who reads in order.
+    pub ahead: ReadAhead,
+    /// What other threads fetch for them.
+    pub errands: Errands,
     /// What the pool did so far.
     pub tally: Tally,
     pub(in crate::pool) mode: AtomicU8,
@@ -132,9 +138,10 @@ impl Core {
         }
     }
 
-    /// Refuses all further calls.
+    /// Refuses all further calls, and waits for what was fetched ahead.
     pub fn shut(&self) {
         self.mode.store(CLOSED, Ordering::Release);
+        self.errands.close();
     }
 
     /// Refuses all further changes.

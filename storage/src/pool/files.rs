@@ -1,5 +1,6 @@
 //! A head or snapshot as a file system.
 
+use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -9,6 +10,7 @@ use crate::fs::{
     AttributeChange, Attributes, Changed, Context, Created, DirectoryPage, FileSystem, FileSystemUsage, Linked,
     NewObject, Plan, ReadOutcome, Reader, Renamed, SeekTarget, Stability, XattrMode,
 };
+use crate::pool::ahead::Piece;
 use crate::pool::change::{Done, Promise};
 use crate::pool::core::Core;
 use crate::pool::head::Head;
@@ -28,6 +30,27 @@ impl Files {
     fn read_with<T>(&self, read: impl FnOnce(&Reader<'_>) -> Result<T>) -> Result<T> {
         let (_pin, present) = self.core.view(&self.head)?;
         read(&Reader::new(&present.layers, &self.core.names))
+    }
+
+    /// Has that fetched which whoever reads this range is likely to want, and sees to it that nobody else is still at what it wants
+    /// itself.
+    fn read_ahead(&self, inode: InodeNumber, range: Range<u64>) {
+        let new = |range| Piece::new(Arc::downgrade(&self.head), inode, range);
+        let steps = self.core.ahead.note((self.head.holder, inode), range, self.core.store.fetched(), new);
+        for piece in steps.begin {
+            let core = Arc::downgrade(&self.core);
+            self.core.errands.offer(self.core.store.executor(), move || {
+                if let Some(core) = core.upgrade() {
+                    piece.begin(|piece| core.fetch_ahead(piece));
+                }
+            });
+        }
+        for piece in &steps.needed {
+            piece.begin(|piece| self.core.fetch_ahead(piece));
+        }
+        for piece in &steps.needed {
+            piece.finish(|piece| self.core.fetch_ahead(piece));
+        }
     }
 
     /// A change of names or attributes.
@@ -91,6 +114,7 @@ impl FileSystem for Files {
     }
 
     fn read(&self, context: &Context, inode: InodeNumber, offset: u64, buffer: &mut [u8]) -> Result<ReadOutcome> {
+        self.read_ahead(inode, offset..offset.saturating_add(buffer.len() as u64));
         let outcome = self.read_with(|reader| reader.read(context, inode, offset, buffer))?;
         self.core.tally.read_bytes.fetch_add(outcome.length as u64, Ordering::Relaxed);
         Ok(outcome)
@@ -275,6 +299,15 @@ impl Files {
 }
 
 impl Core {
+    /// Reads a piece into the cache. Returns whether anything was missing there. Errors are left to whoever wants the bytes.
+    fn fetch_ahead(&self, piece: &Piece) -> bool {
+        let fetch = |head: Arc<Head>| -> Result<bool> {
+            let (_pin, present) = self.view(&head)?;
+            present.layers.fetch_ahead(piece.inode, piece.range.clone())
+        };
+        piece.head.upgrade().is_some_and(|head| fetch(head).unwrap_or(false))
+    }
+
     /// Bytes that the host has beyond the reserve and what is dirty.
     pub fn free(&self) -> Result<u64> {
         let taken = self.dirty() + self.margin();

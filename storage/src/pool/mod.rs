@@ -1,5 +1,6 @@
 //! The front door: open, recover, commit, hand out handles.
 
+mod ahead;
 mod background;
 mod change;
 mod clean;

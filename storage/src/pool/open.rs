@@ -12,11 +12,12 @@ use parking_lot::{Mutex, RwLock};
 use crate::account::{Account, AccountOptions, AccountState};
 use crate::catalog::{Catalog, Holder};
 use crate::error::{Error, ErrorKind, Result};
-use crate::executor::Executor;
+use crate::executor::{Errands, Executor};
 use crate::format::{Birth, PoolId, Timestamp};
 use crate::fs::Names;
 use crate::intent::{IntentLog, LogPosition};
 use crate::media::Media;
+use crate::pool::ahead::ReadAhead;
 use crate::pool::change::Promise;
 use crate::pool::commit::write_with_copy;
 use crate::pool::core::{Committed, Core, Tally};
@@ -132,6 +133,8 @@ pub fn open(
         log,
         superblock: Superblock::open(&*media)?,
         names: Names::new(derive_key(&payload.secret, "names")),
+        ahead: ReadAhead::new(budgets.blocks),
+        errands: Errands::default(),
         budgets,
         boot,
         catalog: RwLock::new(catalog),

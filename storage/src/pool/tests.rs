@@ -8,6 +8,7 @@ use crate::executor::Inline;
 use crate::format::{InodeNumber, PoolId, Timestamp};
 use crate::fs::{AttributeChange, Caller, Context, FileSystem, NewObject, Stability};
 use crate::media::{Choices, Media, Simulator};
+use crate::pool::world::content;
 use crate::pool::{Budgets, NewPool, Pool};
 
 const NOW: Timestamp = Timestamp { seconds: 100, nanoseconds: 0 };
@@ -180,4 +181,49 @@ fn an_index_from_before_a_crash_is_still_true() {
     assert!(pool.counters().deduplicated_bytes > 1_000_000);
     assert_eq!((read(&*head, "kept again"), read(&*head, "back")), (kept, gone));
     assert_eq!(pool.verify(None, &mut |_, _| true).unwrap().damage, []);
+}
+
+/// Which pieces of 64 KiB of a file are not what was written, in the order in which they are read.
+fn unreadable(disk: &Arc<dyn Media>, bytes: &[u8], order: impl Iterator<Item = usize>) -> (Vec<usize>, u64) {
+    let pool = open(disk);
+    let files = pool.file_system("d").unwrap();
+    let inode = files.lookup(&context(), InodeNumber::ROOT, b"f").unwrap().inode;
+    let mut lost = Vec::new();
+    for number in order {
+        let mut piece = vec![0; 64 << 10];
+        match files.read(&context(), inode, (number << 16) as u64, &mut piece) {
+            Ok(_) => assert!(piece == bytes[number << 16..][..64 << 10], "piece {number} reads otherwise"),
+            Err(error) => {
+                assert_eq!(error.kind(), ErrorKind::Corrupt, "{error:?}");
+                lost.push(number);
+            }
+        }
+    }
+    lost.sort_unstable();
+    let misses = pool.counters().block_misses;
+    pool.close(NOW).unwrap();
+    (lost, misses)
+}
+
+#[test]
+fn a_stream_is_read_ahead_of_and_finds_damage_where_it_lies() {
+    let simulator = Arc::new(Simulator::new());
+    let disk: Arc<dyn Media> = Arc::clone(&simulator) as _;
+    let pool = new_pool(&disk);
+    pool.create_dataset("d", &Properties::default(), NOW).unwrap();
+    let bytes = content(1 << 20, 6 << 20);
+    write(&*pool.file_system("d").unwrap(), "f", &bytes);
+    pool.close(NOW).unwrap();
+    let pieces = bytes.len() >> 16;
+    let at_random = (0..pieces).map(|number| number * 37 % pieces);
+    let (lost, misses) = unreadable(&disk, &bytes, 0..pieces);
+    assert!(lost.is_empty() && misses <= 16, "{misses} blocks were waited for, and {lost:?} lost");
+    let (lost, misses) = unreadable(&disk, &bytes, at_random.clone());
+    assert!(lost.is_empty() && misses > 100, "{misses} blocks were not there yet");
+    let is_data = |name: &String| name.starts_with("data-");
+    let segments: Vec<String> = simulator.list().unwrap().into_iter().filter(is_data).collect();
+    segments.iter().for_each(|name| (0..4).for_each(|at| drop(simulator.corrupt(name, at * 200_000 + 77, 4))));
+    let (lost, _) = unreadable(&disk, &bytes, at_random);
+    assert!((3..pieces / 2).contains(&lost.len()), "{lost:?}");
+    assert_eq!(unreadable(&disk, &bytes, 0..pieces).0, lost);
 }

@@ -4,26 +4,21 @@
 
 use std::sync::Arc;
 
-use crate::error::{Error, ErrorKind, Result};
-use crate::extent::Extent;
-use crate::format::{BlockHash, DecodeError, SlotId};
+use crate::error::Result;
+use crate::executor::share;
+use crate::format::{BlockHash, SlotId};
 use crate::store::Store;
-use crate::store::bench::Bench;
+use crate::store::fetch::{Got, Wanted};
 use crate::tree::BlockPointer;
 
 /// What an entry of the cache takes beside its bytes.
 const ENTRY_LEN: u64 = 128;
 
-/// A block that the cache could not answer for: its place in the caller's list, and what it wants.
-type Wanted = (usize, BlockPointer);
-/// A block that was read: its place in the caller's list, and its bytes.
-type Got = (usize, Arc<[u8]>);
-
 impl Store {
     /// Calls `found` with the bytes of each block of `pointers`, and its place in that list, in any order. A
     /// block of another length than `block_len` is damage. After an error some were found, and others not.
     pub fn read_blocks(
-        &self,
+        self: &Arc<Self>,
         pointers: &[BlockPointer],
         block_len: u32,
         found: &mut dyn FnMut(usize, &Arc<[u8]>),
@@ -38,64 +33,49 @@ impl Store {
             }
         }
         missing.sort_by_key(|(_, pointer)| (pointer.id, pointer.index));
-        missing.chunk_by(|(_, left), (_, right)| left.id == right.id).try_for_each(|wanted| {
-            let blocks = self.benches.with(|bench| self.fetch(wanted, block_len, bench))?;
+        self.fetch_all(&missing, block_len, &mut |blocks| {
             blocks.iter().for_each(|(which, bytes)| found(*which, bytes));
-            Ok(())
         })
+    }
+
+    /// Reads blocks that are in order of ids; several threads do where there is much.
+    fn fetch_all(self: &Arc<Self>, missing: &[Wanted], block_len: u32, found: &mut dyn FnMut(&[Got])) -> Result<()> {
+        let is_one = missing.iter().all(|(_, pointer)| pointer.id == missing[0].1.id);
+        if is_one {
+            // The usual case of who reads at random.
+            let blocks = match missing {
+                [] => return Ok(()),
+                wanted => self.benches.with(|bench| self.fetch(wanted, block_len, bench))?,
+            };
+            found(&blocks);
+            return Ok(());
+        }
+        let (store, spans) = (Arc::clone(self), self.spans(missing, block_len));
+        let (count, mut outcome) = (spans.len(), Ok(()));
+        let job = move |number: usize| store.benches.with(|bench| store.fetch_span(&spans[number], block_len, bench));
+        share(self.executor(), count, job, |fetched| match fetched {
+            Ok(blocks) => found(&blocks),
+            Err(error) if outcome.is_ok() => outcome = Err(error),
+            Err(_) => {}
+        });
+        outcome
+    }
+
+    /// Reads those of `pointers` into the cache that are not there, for whoever may ask for them soon. Returns whether there were any. What
+    /// cannot be read is left to them.
+    pub fn fetch_ahead(&self, pointers: &[BlockPointer], block_len: u32) -> bool {
+        let is_missing = |pointer: &&BlockPointer| !self.blocks.contains(&(pointer.id, pointer.index));
+        let mut missing: Vec<Wanted> = pointers.iter().filter(is_missing).map(|pointer| (0, *pointer)).collect();
+        missing.sort_by_key(|(_, pointer)| (pointer.id, pointer.index));
+        for span in self.spans(&missing, block_len) {
+            let _ = self.benches.with(|bench| self.fetch_span(&span, block_len, bench));
+        }
+        !missing.is_empty()
     }
 
     /// Keeps a block that was just written.
     pub fn keep_block(&self, id: SlotId, index: u8, hash: BlockHash, bytes: Arc<[u8]>) {
         let weight = bytes.len() as u64 + ENTRY_LEN;
         self.blocks.insert((id, index), (hash, bytes), weight);
-    }
-
-    /// Reads blocks of one extent.
-    fn fetch(&self, wanted: &[Wanted], block_len: u32, bench: &mut Bench) -> Result<Vec<Got>> {
-        let id = wanted[0].1.id;
-        let mut last = None;
-        // Twice: it may have been moved between looking it up and reading it.
-        for _ in 0..2 {
-            self.account.read_extent(id, &mut bench.stored)?;
-            let opened = Extent::open(&bench.stored, id, &mut bench.compressor);
-            match opened.and_then(|extent| self.take(&extent, wanted, block_len)) {
-                Ok(blocks) => return Ok(blocks),
-                Err(error) => last = Some(error),
-            }
-        }
-        let cause = last.expect("the loop ends early or with an error");
-        Err(Error::because(ErrorKind::Corrupt, format!("read blocks of the extent {id:?}"), cause))
-    }
-
-    /// Proves the blocks that are wanted, and keeps them and perhaps their neighbours.
-    fn take(&self, extent: &Extent<'_>, wanted: &[Wanted], block_len: u32) -> Result<Vec<Got>, DecodeError> {
-        if extent.header().block_len() != block_len as usize {
-            return Err(DecodeError::Field("block length"));
-        }
-        let blocks: Vec<Got> = wanted
-            .iter()
-            .map(|(which, pointer)| Ok((*which, Arc::from(extent.block(usize::from(pointer.index), &pointer.hash)?))))
-            .collect::<Result<_, DecodeError>>()?;
-        for ((_, bytes), (_, pointer)) in blocks.iter().zip(wanted) {
-            self.keep_block(extent.header().id, pointer.index, pointer.hash, Arc::clone(bytes));
-        }
-        self.keep_neighbours(extent, wanted);
-        Ok(blocks)
-    }
-
-    /// Keeps the blocks behind those that are wanted, if these begin the extent: whoever reads in order does that
-    /// and comes for them next, and who reads at random seldom does, and has no use for them.
-    fn keep_neighbours(&self, extent: &Extent<'_>, wanted: &[Wanted]) {
-        let (first, last) = (wanted[0].1.index, wanted[wanted.len() - 1].1.index);
-        if first != 0 {
-            return;
-        }
-        for index in last + 1..extent.header().hashes.len() as u8 {
-            let hash = extent.header().hashes[usize::from(index)].block_hash();
-            if let Ok(bytes) = extent.block(usize::from(index), &hash) {
-                self.keep_block(extent.header().id, index, hash, Arc::from(bytes));
-            }
-        }
     }
 }

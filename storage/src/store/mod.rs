@@ -5,12 +5,14 @@
 
 mod bench;
 mod blocks;
+mod fetch;
 mod nodes;
 #[cfg(test)]
 mod tests;
 
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::account::Account;
 use crate::cache::Cache;
@@ -35,6 +37,8 @@ pub struct Store {
     executor: Arc<dyn Executor>,
     benches: Benches,
     finder: Finder,
+    /// Extents read from the disk.
+    fetched: AtomicU64,
 }
 
 /// What a cache did so far, and what it holds.
@@ -52,7 +56,15 @@ impl Store {
     /// A store on `account`, whose caches hold at most so many bytes of nodes and of plain blocks.
     pub fn new(account: Account, executor: Arc<dyn Executor>, nodes_budget: u64, blocks_budget: u64) -> Self {
         let (nodes, blocks) = (Cache::new(nodes_budget), Cache::new(blocks_budget));
-        Self { account, nodes, blocks, executor, benches: Benches::default(), finder: Finder::new(0) }
+        Self {
+            account,
+            nodes,
+            blocks,
+            executor,
+            benches: Benches::default(),
+            finder: Finder::new(0),
+            fetched: AtomicU64::new(0),
+        }
     }
 
     /// The same, with an index of at most `budget` bytes for finding blocks that are stored already.
@@ -92,6 +104,11 @@ impl Store {
     pub fn block_cache(&self) -> CacheCounts {
         let cache = &self.blocks;
         CacheCounts { hits: cache.hits(), misses: cache.misses(), used: cache.used() }
+    }
+
+    /// Extents that were read from the disk because the cache did not have what was wanted of them; it only grows.
+    pub fn fetched(&self) -> u64 {
+        self.fetched.load(Ordering::Relaxed)
     }
 
     /// Forgets everything cached: what is read next comes from the disk.

@@ -17,10 +17,10 @@ const ORIGIN: Origin = Origin { dataset: DatasetId(1), inode: InodeNumber(2), fi
 /// Enough that nothing is evicted.
 const AMPLE: u64 = 8 << 20;
 
-fn store_on(media: Arc<dyn Media>, nodes: u64, blocks: u64) -> Store {
+fn store_on(media: Arc<dyn Media>, nodes: u64, blocks: u64) -> Arc<Store> {
     let segments = SegmentOptions { segment_len: 1 << 20, reserve_count: 1 };
     let options = AccountOptions::new(segments, 256 << 10);
-    Store::new(Account::create(media, options).unwrap(), Arc::new(Inline), nodes, blocks)
+    Arc::new(Store::new(Account::create(media, options).unwrap(), Arc::new(Inline), nodes, blocks))
 }
 
 fn block(number: u64) -> Vec<u8> {
@@ -39,7 +39,7 @@ fn append(store: &Store, numbers: std::ops::Range<u64>) -> Vec<BlockPointer> {
     (0..).zip(&blocks).map(pointer).collect()
 }
 
-fn read(store: &Store, pointers: &[BlockPointer]) -> Result<Vec<Arc<[u8]>>> {
+fn read(store: &Arc<Store>, pointers: &[BlockPointer]) -> Result<Vec<Arc<[u8]>>> {
     let mut found = vec![None; pointers.len()];
     store.read_blocks(pointers, BLOCK_LEN, &mut |which, bytes| {
         assert!(found[which].replace(Arc::clone(bytes)).is_none(), "told twice");
@@ -137,7 +137,7 @@ fn damage_is_found_however_much_is_cached() {
             Err(error) => found.0 += usize::from(error.kind() == ErrorKind::Corrupt),
         }
         let mut items = 0;
-        let scanned = Reader::new(&store, root).scan(Key::MIN, Key::MAX, &mut |_, item| {
+        let scanned = Reader::new(&*store, root).scan(Key::MIN, Key::MAX, &mut |_, item| {
             items += u32::from(matches!(item, ItemRef::Bytes(value) if value.len() == 900));
             true
         });
@@ -167,7 +167,7 @@ fn a_written_tree_is_read_from_the_cache_and_from_the_disk() {
             if clear {
                 store.clear_caches();
             }
-            let reader = Reader::new(&store, root);
+            let reader = Reader::new(&*store, root);
             let last = || reader.get(Key::new(1, 1, 299)).map(|value| assert_eq!(value, Some(vec![43; 900])));
             assert_eq!(reads(&disk, last), clear || budget == 0);
             last().unwrap();
@@ -245,7 +245,7 @@ impl MediaFile for InterruptedFile {
 fn what_was_moved_meanwhile_is_looked_up_once_more() {
     let interruption = Interruption::default();
     let disk = Interrupted(Arc::new(Simulator::new()), Arc::clone(&interruption));
-    let store = Arc::new(store_on(Arc::new(disk), AMPLE, AMPLE));
+    let store = store_on(Arc::new(disk), AMPLE, AMPLE);
     let pointers = append(&store, 0..4);
     let root = tree_of(&store, 3);
     store.account().commit(Birth(1), Birth(0), None).unwrap();

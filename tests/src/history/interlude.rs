@@ -81,6 +81,10 @@ impl Executor for CueingExecutor {
         self.0.give();
         (0..count).for_each(job);
     }
+
+    fn offer(&self, errand: Box<dyn FnOnce() + Send>) {
+        errand();
+    }
 }
 
 /// A disk whose flushes are cues, but for the log's: those are of calls.
