@@ -65,6 +65,17 @@ fn readers_read_what_was_written_and_end_with_the_pool() {
         drop(files);
         pool.close(now()).unwrap();
     }
+    for round in 0..ROUNDS * 4 {
+        // Closed while what was fetched ahead for the last read is under way.
+        let pool = open(scratch.path());
+        let files = pool.file_system("d").unwrap();
+        let mut bytes = vec![0; 64 << 10];
+        for at in 0..4 + round % 4 {
+            files.read(&context(), file, at << 16, &mut bytes).unwrap();
+        }
+        drop(files);
+        pool.close(now()).unwrap();
+    }
 }
 
 fn open(directory: &Path) -> Pool {

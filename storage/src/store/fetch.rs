@@ -9,7 +9,7 @@ use std::sync::atomic::Ordering;
 use crate::account::SlotKind;
 use crate::error::{Error, ErrorKind, Result};
 use crate::extent::Extent;
-use crate::format::DecodeError;
+use crate::format::{DecodeError, SegmentId};
 use crate::segment::Place;
 use crate::store::Store;
 use crate::store::bench::Bench;
@@ -67,7 +67,7 @@ impl Store {
             Some(slot.place).filter(|_| slot.kind == SlotKind::Extent)
         };
         // What is not found is a span of its own that cannot be read, and tells why.
-        let nowhere = Place { segment: crate::format::SegmentId(u64::MAX), offset: 0, length: 0 };
+        let nowhere = Place { segment: SegmentId(u64::MAX), offset: 0, length: 0 };
         let mut places: Vec<(Place, &[Wanted])> =
             extents.map(|wanted| (place(wanted).unwrap_or(nowhere), wanted)).collect();
         places.sort_by_key(|(place, _)| *place);
@@ -101,6 +101,7 @@ impl Store {
         for wanted in left {
             blocks.extend(self.fetch(wanted, block_len, bench)?);
         }
+        assert_eq!(blocks.len(), span.wanted_len(), "what is not told of reads as zeros");
         Ok(blocks)
     }
 
