@@ -93,7 +93,7 @@ pub fn not_opened(path: &Path, error: Error) -> Problem {
         ErrorKind::NoSpace => {
             (Code::NoSpace, "a pool needs about 1 GiB to begin with: give the host's file system room")
         }
-        ErrorKind::Corrupt => (Code::Corrupt, "what is stored is damaged: restore the pool's directory from a copy"),
+        ErrorKind::Corrupt => (Code::Corrupt, "the host's log may tell of a failing disk"),
         ErrorKind::UnknownVersion => (Code::Unsupported, "a newer cowd wrote it: install that one"),
         _ => (Code::Io, "the host's log may say more"),
     };

@@ -9,7 +9,7 @@ use crate::account::link::Link;
 use crate::account::radix::{Key, Node, Nodes};
 use crate::account::slots::SlotPage;
 use crate::cache::Cache;
-use crate::error::Result;
+use crate::error::{Error, ErrorKind, Result};
 use crate::format::{Checksum, DecodeError};
 use crate::segment::{Place, Segments};
 
@@ -36,7 +36,11 @@ impl Pages {
         self.segments.read(link.place, &mut bytes)?;
         match Checksum::of(&bytes) == link.checksum {
             true => Ok(bytes),
-            false => Err(DecodeError::Checksum("a page").into()),
+            false => {
+                let Place { segment, offset, .. } = link.place;
+                let message = format!("the page at {offset} in segment {:010x} is damaged", segment.0);
+                Err(Error::because(ErrorKind::Corrupt, message, DecodeError::Checksum("a page")))
+            }
         }
     }
 
@@ -45,7 +49,8 @@ impl Pages {
         if let Some(page) = self.slots.get(&link.place) {
             return Ok(page);
         }
-        let page = Arc::new(SlotPage::decode(&self.bytes(link)?, number)?);
+        let read = || -> Result<_> { Ok(SlotPage::decode(&self.bytes(link)?, number)?) };
+        let page = Arc::new(read().map_err(|error| error.during("read a page of the slot table"))?);
         self.keep_slot_page(link, &page);
         Ok(page)
     }

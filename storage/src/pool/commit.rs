@@ -98,8 +98,21 @@ impl Core {
         answer.unwrap_or_else(|| Err(ErrorKind::Poisoned.into()))
     }
 
+    /// The commit that ends recovery. It fails for its own reason, since there is no pool yet to be reopened.
+    pub fn first_commit(&self, now: Timestamp) -> Result<()> {
+        let mut committed = self.committed.lock();
+        self.try_commit(&mut committed, now)
+    }
+
     fn commit_locked(&self, committed: &mut MutexGuard<'_, Committed>, now: Timestamp) -> Result<()> {
         self.check()?;
+        self.try_commit(committed, now).map_err(|error| {
+            self.poison();
+            Error::because(ErrorKind::Poisoned, "a commit failed: reopen the pool", error)
+        })
+    }
+
+    fn try_commit(&self, committed: &mut MutexGuard<'_, Committed>, now: Timestamp) -> Result<()> {
         let cut = self.cut(Birth(committed.birth.0 + 1));
         let quiet = cut.heads.is_empty() && cut.jobs.is_empty() && !self.moved.swap(false, Ordering::AcqRel);
         committed.idle = if quiet { committed.idle + 1 } else { 0 };
@@ -107,10 +120,7 @@ impl Core {
         if committed.idle > 2 && self.store.account().totals().pending == 0 {
             return Ok(());
         }
-        self.write(committed, cut, now).map_err(|error| {
-            self.poison();
-            Error::because(ErrorKind::Poisoned, "a commit failed: reopen the pool", error)
-        })
+        self.write(committed, cut, now)
     }
 
     /// Separates what is in the commit from what is not.

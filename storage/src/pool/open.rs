@@ -115,6 +115,24 @@ pub fn open(
     now: Timestamp,
 ) -> Result<Arc<Core>> {
     let superblock = Superblock::current(&*media)?;
+    open_from(superblock, media, executor, budgets, boot, now).map_err(|error| match error.kind() {
+        // A file or a record that is missed is as bad as one that is damaged.
+        ErrorKind::Corrupt | ErrorKind::NotFound | ErrorKind::Stale => {
+            let message = "the pool is damaged where opening needs it whole: restore its files from a copy";
+            Error::because(ErrorKind::Corrupt, message, error)
+        }
+        _ => error,
+    })
+}
+
+fn open_from(
+    superblock: Superblock,
+    media: Arc<dyn Media>,
+    executor: Arc<dyn Executor>,
+    budgets: Budgets,
+    boot: u64,
+    now: Timestamp,
+) -> Result<Arc<Core>> {
     let payload = Payload::decode(&superblock.payload)?;
     let birth = Birth(superblock.commit);
     if payload.account.birth() != birth {
@@ -159,7 +177,7 @@ pub fn open(
     };
     let recover = || {
         records.iter().try_for_each(|bytes| core.replay(bytes))?;
-        core.commit(now)
+        core.first_commit(now)
     };
     recover().map_err(|error: Error| error.during("recover what the intent log promised"))?;
     // Only now: recovery looks nothing up in it, so it does not wait for it either.

@@ -148,8 +148,8 @@ impl World {
         self.try_put(dataset, path, offset, number, length).unwrap();
     }
 
-    /// The same, on a disk that may fail.
-    pub fn try_put(&self, dataset: &str, path: &str, offset: u64, number: u64, length: usize) -> Result<()> {
+    /// The same, on a disk that may fail. Returns the file.
+    pub fn try_put(&self, dataset: &str, path: &str, offset: u64, number: u64, length: usize) -> Result<InodeNumber> {
         let files = self.pool.file_system(dataset)?;
         let mut inode = InodeNumber::ROOT;
         let mut parts = path.split('/').peekable();
@@ -160,7 +160,8 @@ impl World {
             };
             inode = try_make(&*files, inode, part, object)?;
         }
-        files.write(&context(), inode, offset, &content(number, length), Stability::Unstable).map(drop)
+        files.write(&context(), inode, offset, &content(number, length), Stability::Unstable)?;
+        Ok(inode)
     }
 
     /// Writes some bytes to a file that there is, or a new one.

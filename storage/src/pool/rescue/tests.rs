@@ -63,9 +63,8 @@ fn act(world: &World, datasets: &[String]) -> Result<()> {
 
 /// Leaves something in the log.
 fn sync_file(world: &World, dataset: &str, number: u64) -> Result<()> {
-    world.try_put(dataset, "synced", 0, number, 9_000)?;
-    let files = world.pool.file_system(dataset)?;
-    files.sync(files.lookup(&context(), InodeNumber::ROOT, b"synced")?.inode)
+    let inode = world.try_put(dataset, "synced", 0, number, 9_000)?;
+    world.pool.file_system(dataset)?.sync(inode)
 }
 
 #[derive(Default)]
