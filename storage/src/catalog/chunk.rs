@@ -32,27 +32,37 @@ impl Catalog {
     }
 
     /// Appends to a holder's dead list.
-    pub(in crate::catalog) fn append(&mut self, holder: Holder, mut dead: Vec<Dead>) -> Result<()> {
+    pub(in crate::catalog) fn append(&mut self, holder: Holder, dead: Vec<Dead>) -> Result<()> {
+        let mut list = self.edge(holder)?.list;
         if dead.is_empty() {
             return Ok(());
         }
+        self.append_to(&mut list, dead);
+        self.change_edge(holder, |edge| edge.list = list)
+    }
+
+    /// Appends to a list that is nobody's or somebody's.
+    pub(in crate::catalog) fn append_to(&mut self, list: &mut List, mut dead: Vec<Dead>) {
         dead.sort_unstable();
-        let list = &mut self.edge_mut(holder)?.list;
         let (id, from) = (list.id, list.end);
         let chunks = encode(&dead);
         list.end += chunks.len() as u64;
         (from..).zip(chunks).for_each(|(number, chunk)| self.edits.put_chunk(id, number, chunk));
-        Ok(())
     }
 
     /// Takes chunks off the front of a holder's dead list. Returns whether it is empty then.
     pub(in crate::catalog) fn take_chunks(&mut self, holder: Holder, count: u64) -> Result<bool> {
-        let list = &mut self.edge_mut(holder)?.list;
-        let before = *list;
-        list.first = before.first.saturating_add(count).min(before.end);
-        let List { id, first, end } = *list;
-        self.edits.drop_chunks(id, before.first..first);
-        Ok(first == end)
+        let mut list = self.edge(holder)?.list;
+        self.take_chunks_of(&mut list, count);
+        self.change_edge(holder, |edge| edge.list = list)?;
+        Ok(list.is_empty())
+    }
+
+    /// The same of a list that is nobody's or somebody's.
+    pub(in crate::catalog) fn take_chunks_of(&mut self, list: &mut List, count: u64) {
+        let before = list.first;
+        list.first = before.saturating_add(count).min(list.end);
+        self.edits.drop_chunks(list.id, before..list.first);
     }
 
     /// Reads a chunk of a dead list: as this commit has left it, or else from the committed system tree.

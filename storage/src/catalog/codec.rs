@@ -4,14 +4,18 @@
 
 use std::collections::BTreeMap;
 
-use crate::catalog::forest::{Dataset, Edge, Fate, Snapshot};
+use crate::catalog::forest::{Dataset, Edge, Fate, Sifted, Snapshot};
 use crate::catalog::jobs::{Job, Phase};
 use crate::catalog::layout::ID_LIMIT;
-use crate::catalog::{Compression, Holder, List, NAME_MAX, Properties, State, SyncMode, names, properties};
+use crate::catalog::{
+    Compression, Holder, List, NAME_MAX, Properties, Sift, Stage, State, SyncMode, names, properties,
+};
 use crate::format::{Birth, DatasetId, DecodeError, Decoder, Encoder, SnapshotId, Timestamp};
 use crate::tree::{Key, Root};
 
 const VERSION: u8 = 1;
+/// Of a record that tells of sifting.
+const VERSION_SIFTED: u8 = 2;
 
 const DEDUP: u8 = 1;
 const READONLY: u8 = 2;
@@ -22,6 +26,15 @@ pub(in crate::catalog) fn check_version(structure: &'static str, found: u8) -> R
         VERSION => Ok(()),
         0 => Err(DecodeError::Field("version")),
         _ => Err(DecodeError::Version { structure, found: found.into(), known: VERSION.into() }),
+    }
+}
+
+/// Returns whether a record is one that tells of sifting.
+fn check_version_sifted(structure: &'static str, found: u8) -> Result<bool, DecodeError> {
+    match found {
+        VERSION_SIFTED => Ok(true),
+        0..VERSION_SIFTED => check_version(structure, found).map(|()| false),
+        _ => Err(DecodeError::Version { structure, found: found.into(), known: VERSION_SIFTED.into() }),
     }
 }
 
@@ -66,19 +79,23 @@ pub(in crate::catalog) fn decode_dataset(record: &[u8]) -> Result<Dataset, Decod
 
 pub(in crate::catalog) fn encode_snapshot(snapshot: &Snapshot) -> Vec<u8> {
     let mut record = Encoder::with_capacity(256);
-    record.u8(VERSION);
+    let tells_of_sifting = snapshot.sifted != Sifted::default();
+    record.u8(if tells_of_sifting { VERSION_SIFTED } else { VERSION });
     put_fate(&mut record, snapshot.fate);
     put_time(&mut record, snapshot.created);
     record.u64(snapshot.dataset.0).counted(snapshot.name.as_bytes());
     record.u48(snapshot.birth.0).u8(snapshot.automatic.into());
     put_edge(&mut record, &snapshot.edge);
+    if tells_of_sifting {
+        record.u8(snapshot.sifted.is_hollow.into()).u64(snapshot.sifted.ends);
+    }
     record.bytes
 }
 
 /// The snapshot without its holds.
 pub(in crate::catalog) fn decode_snapshot(record: &[u8]) -> Result<Snapshot, DecodeError> {
     let mut record = Decoder::new(record);
-    check_version("snapshot", record.u8()?)?;
+    let tells_of_sifting = check_version_sifted("snapshot", record.u8()?)?;
     let snapshot = Snapshot {
         fate: take_fate(&mut record)?,
         created: take_time(&mut record)?,
@@ -88,39 +105,70 @@ pub(in crate::catalog) fn decode_snapshot(record: &[u8]) -> Result<Snapshot, Dec
         automatic: take_flag(&mut record)?,
         holds: Default::default(),
         edge: take_edge(&mut record)?,
+        sifted: match tells_of_sifting {
+            true => Sifted { is_hollow: take_flag(&mut record)?, ends: record.u64()? },
+            false => Sifted::default(),
+        },
     };
-    let sound = names::check_snapshot(&snapshot.name).is_ok() && record.rest().is_empty();
+    let sound = names::check_snapshot(&snapshot.name).is_ok()
+        && tells_of_sifting == (snapshot.sifted != Sifted::default())
+        && record.rest().is_empty();
     if sound { Ok(snapshot) } else { Err(DecodeError::Field("snapshot")) }
 }
 
 pub(in crate::catalog) fn encode_job(job: &Job) -> Vec<u8> {
-    let mut record = Encoder::with_capacity(32);
+    let mut record = Encoder::with_capacity(80);
     let (kind, id) = match job.holder {
         Holder::Head(id) => (1, id.0),
         Holder::Snapshot(id) => (2, id.0),
     };
-    record.u8(VERSION).u8(kind).u64(id);
+    let version = if matches!(job.phase, Phase::Sift(_)) { VERSION_SIFTED } else { VERSION };
+    record.u8(version).u8(kind).u64(id);
     match job.phase {
         Phase::Walk(from) => record.u8(1).raw(&from.encode()),
         Phase::Forget => record.u8(2),
         Phase::Merge => record.u8(3),
+        Phase::Sift(sift) => put_sift(&mut record, &sift),
     };
     record.bytes
 }
 
+fn put_sift<'a>(record: &'a mut Encoder, sift: &Sift) -> &'a mut Encoder {
+    let (code, list, until) = match sift.stage {
+        Stage::Find => (4, 0, 0),
+        Stage::Take { list, until } => (5, list, until),
+        Stage::Drop { list } => (6, list, 0),
+    };
+    put_list(record.u8(code), sift.found);
+    put_list(record, sift.taken);
+    record.u64(list).u64(until)
+}
+
+fn take_sift(code: u8, record: &mut Decoder<'_>) -> Result<Sift, DecodeError> {
+    let (found, taken) = (take_list(record)?, take_list(record)?);
+    let stage = match (code, record.u64()?, record.u64()?) {
+        (4, 0, 0) => Stage::Find,
+        (5, list @ 1.., until) => Stage::Take { list, until },
+        (6, list @ 1.., 0) => Stage::Drop { list },
+        _ => return Err(DecodeError::Field("reclaim job's phase")),
+    };
+    Ok(Sift { found, taken, stage })
+}
+
 pub(in crate::catalog) fn decode_job(record: &[u8]) -> Result<Job, DecodeError> {
     let mut record = Decoder::new(record);
-    check_version("reclaim job", record.u8()?)?;
+    let tells_of_sifting = check_version_sifted("reclaim job", record.u8()?)?;
     let (kind, id) = (record.u8()?, record.u64()?);
     let holder = match kind {
         1 => Holder::Head(DatasetId(id)),
         2 => Holder::Snapshot(SnapshotId(id)),
         _ => return Err(DecodeError::Field("reclaim job's kind")),
     };
-    let phase = match record.u8()? {
-        1 => Phase::Walk(Key::decode(record.array()?)),
-        2 => Phase::Forget,
-        3 => Phase::Merge,
+    let phase = match (record.u8()?, tells_of_sifting) {
+        (1, false) => Phase::Walk(Key::decode(record.array()?)),
+        (2, false) => Phase::Forget,
+        (3, false) => Phase::Merge,
+        (code, true) => Phase::Sift(take_sift(code, &mut record)?),
         _ => return Err(DecodeError::Field("reclaim job's phase")),
     };
     if record.rest().is_empty() { Ok(Job { holder, phase }) } else { Err(DecodeError::Field("reclaim job")) }
@@ -166,19 +214,28 @@ pub(in crate::catalog) fn decode_texts(record: &[u8]) -> Result<Vec<String>, Dec
 fn put_edge(record: &mut Encoder, edge: &Edge) {
     let State { root, referenced, inodes, next_inode } = edge.state;
     record.u64(edge.parent.map_or(0, |id| id.0));
-    record.u64(edge.list.id).u64(edge.list.first).u64(edge.list.end);
+    put_list(record, edge.list);
     record.raw(&root.encode()).u64(referenced).u64(inodes).u64(next_inode);
 }
 
 fn take_edge(record: &mut Decoder<'_>) -> Result<Edge, DecodeError> {
     let parent = take_id(record)?.map(SnapshotId);
-    let list = List { id: record.u64()?, first: record.u64()?, end: record.u64()? };
-    if list.id == 0 || list.first > list.end || list.end >= ID_LIMIT {
-        return Err(DecodeError::Field("dead list"));
-    }
+    let list = take_list(record)?;
     let root = Root::decode(record)?;
     let state = State { root, referenced: record.u64()?, inodes: record.u64()?, next_inode: record.u64()? };
     Ok(Edge { parent, list, state })
+}
+
+fn put_list(record: &mut Encoder, list: List) {
+    record.u64(list.id).u64(list.first).u64(list.end);
+}
+
+fn take_list(record: &mut Decoder<'_>) -> Result<List, DecodeError> {
+    let list = List { id: record.u64()?, first: record.u64()?, end: record.u64()? };
+    match list.id == 0 || list.first > list.end || list.end >= ID_LIMIT {
+        true => Err(DecodeError::Field("dead list")),
+        false => Ok(list),
+    }
 }
 
 fn put_properties(record: &mut Encoder, properties: &Properties) {
@@ -297,7 +354,18 @@ mod tests {
             automatic: false,
             holds: Default::default(),
             edge: edge(),
+            sifted: Sifted::default(),
         }
+    }
+
+    fn sifted_snapshot() -> Snapshot {
+        Snapshot { fate: Fate::Purged, sifted: Sifted { is_hollow: true, ends: 12 }, ..snapshot() }
+    }
+
+    fn sift_job() -> Job {
+        let (found, taken) = (List { id: 8, first: 0, end: 4 }, List { id: 9, first: 0, end: 1 });
+        let sift = Sift { found, taken, stage: Stage::Take { list: 6, until: 3 } };
+        Job { holder: Holder::Snapshot(SnapshotId(5)), phase: Phase::Sift(sift) }
     }
 
     fn job() -> Job {
@@ -308,8 +376,8 @@ mod tests {
     fn decode_and_encode(heading: &str, record: &[u8]) -> Result<Vec<u8>, DecodeError> {
         Ok(match heading {
             "Dataset record" => encode_dataset(&decode_dataset(record)?),
-            "Snapshot record" => encode_snapshot(&decode_snapshot(record)?),
-            "Reclaim job" => encode_job(&decode_job(record)?),
+            "Snapshot record" | "Sifted snapshot record" => encode_snapshot(&decode_snapshot(record)?),
+            "Reclaim job" | "Reclaim job of a sifting" => encode_job(&decode_job(record)?),
             "Catalog texts" => encode_texts(decode_texts(record)?.iter()),
             _ => {
                 let (next_id, next_list) = decode_counters(record)?;
@@ -318,13 +386,15 @@ mod tests {
         })
     }
 
-    fn examples() -> [(&'static str, Vec<u8>); 5] {
+    fn examples() -> [(&'static str, Vec<u8>); 7] {
         let texts = ["team:owner".to_owned(), "web".to_owned()];
         [
             ("Dataset record", encode_dataset(&dataset())),
             ("Snapshot record", encode_snapshot(&snapshot())),
             ("Catalog texts", encode_texts(texts.iter())),
+            ("Sifted snapshot record", encode_snapshot(&sifted_snapshot())),
             ("Reclaim job", encode_job(&job())),
+            ("Reclaim job of a sifting", encode_job(&sift_job())),
             ("Catalog counters", encode_counters(8, 7)),
         ]
     }
@@ -337,7 +407,9 @@ mod tests {
         }
         assert_eq!(decode_dataset(&encode_dataset(&dataset())).unwrap(), dataset());
         assert_eq!(decode_snapshot(&encode_snapshot(&snapshot())).unwrap(), snapshot());
+        assert_eq!(decode_snapshot(&encode_snapshot(&sifted_snapshot())).unwrap(), sifted_snapshot());
         assert_eq!(decode_job(&encode_job(&job())).unwrap(), job());
+        assert_eq!(decode_job(&encode_job(&sift_job())).unwrap(), sift_job());
     }
 
     #[test]
@@ -347,8 +419,8 @@ mod tests {
             longer.push(1);
             assert!(decode_and_encode(heading, &longer).is_err(), "{heading}");
             let mut newer = bytes.clone();
-            newer[0] = 2;
-            assert!(matches!(decode_and_encode(heading, &newer), Err(DecodeError::Version { found: 2, .. })));
+            newer[0] = 3;
+            assert!(matches!(decode_and_encode(heading, &newer), Err(DecodeError::Version { found: 3, .. })));
             for length in 0..bytes.len() {
                 let cut = decode_and_encode(heading, &bytes[..length]);
                 // A text may end after any text.

@@ -27,6 +27,18 @@ pub(crate) struct List {
     pub end: u64,
 }
 
+impl List {
+    /// How many chunks it has.
+    pub fn chunks(&self) -> u64 {
+        self.end - self.first
+    }
+
+    /// Whether it has none.
+    pub fn is_empty(&self) -> bool {
+        self.first == self.end
+    }
+}
+
 /// A place in the forest.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(in crate::catalog) struct Edge {
@@ -62,6 +74,16 @@ pub(in crate::catalog) struct Snapshot {
     pub automatic: bool,
     pub holds: BTreeSet<String>,
     pub edge: Edge,
+    pub sifted: Sifted,
+}
+
+/// What sifting a hidden snapshot with several children has come to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub(in crate::catalog) struct Sifted {
+    /// Whether pointers may be gone that its tree has: that is not read any more, but what its children have and lost.
+    pub is_hollow: bool,
+    /// The sum of the ends of its children's lists as far as nothing stands in each of them.
+    pub ends: u64,
 }
 
 impl Catalog {
@@ -73,7 +95,7 @@ impl Catalog {
         .ok_or_else(|| Error::new(ErrorKind::NotFound, "the dataset or snapshot does not exist any more"))
     }
 
-    /// The edge, to be changed.
+    /// The edge, to be changed but for its parent and its list.
     pub(in crate::catalog) fn edge_mut(&mut self, holder: Holder) -> Result<&mut Edge> {
         self.edits.touch(holder);
         match holder {
@@ -106,10 +128,15 @@ impl Catalog {
         }
     }
 
-    /// Whoever has this parent.
-    pub(crate) fn children(&self, parent: SnapshotId) -> impl Iterator<Item = Holder> + '_ {
-        let (first, last) = (Holder::Head(DatasetId(0)), Holder::Snapshot(SnapshotId(u64::MAX)));
-        self.index.children.range((parent, first)..=(parent, last)).map(|(_, child)| *child)
+    /// Whether a snapshot's tree may lack what nobody below it has: what its children have and lost is read instead.
+    pub(crate) fn is_hollow(&self, holder: Holder) -> bool {
+        let Holder::Snapshot(id) = holder else { return false };
+        self.snapshots.get(&id).is_some_and(|snapshot| snapshot.sifted.is_hollow)
+    }
+
+    /// Whoever has this parent, in the order of their lists' ids.
+    pub(crate) fn children(&self, parent: SnapshotId) -> impl DoubleEndedIterator<Item = Holder> + '_ {
+        self.index.children.range((parent, 0)..=(parent, u64::MAX)).map(|(_, child)| *child)
     }
 
     /// Births later than this belong to the holder's edge alone: when one of those pointers dies, it is free. It is the
@@ -120,13 +147,19 @@ impl Catalog {
 
     /// Puts a holder below another parent.
     pub(in crate::catalog) fn adopt(&mut self, child: Holder, parent: Option<SnapshotId>) -> Result<()> {
-        let before = std::mem::replace(&mut self.edge_mut(child)?.parent, parent);
-        if let Some(before) = before {
-            self.index.children.remove(&(before, child));
-        }
-        if let Some(parent) = parent {
-            self.index.children.insert((parent, child));
-        }
+        self.change_edge(child, |edge| edge.parent = parent)
+    }
+
+    /// Changes a holder's parent or list.
+    pub(in crate::catalog) fn change_edge(&mut self, holder: Holder, change: impl FnOnce(&mut Edge)) -> Result<()> {
+        let mut edge = self.edge(holder)?.clone();
+        self.index.leave_edge(&edge);
+        let before = edge.parent;
+        change(&mut edge);
+        self.index.enter_edge(holder, &edge);
+        let after = edge.parent;
+        *self.edge_mut(holder)? = edge;
+        before.into_iter().chain(after).for_each(|parent| self.review_sift(parent));
         Ok(())
     }
 

@@ -1,10 +1,10 @@
 //! Purging, and what has to be done for it.
 //!
-//! Invariant: one holder at a time is reclaimed, and what a job has done is stored with the same commit as what it
-//! freed. A hidden holder gets no new child, so it waits at most until all but one are gone.
+//! Invariant: one job at a time is under way, and what it has done is stored with the same commit as what it
+//! freed. A hidden holder gets no new child, so it stays at most until all but one are gone; meanwhile it is sifted.
 
 use crate::catalog::forest::Fate;
-use crate::catalog::{Catalog, Holder, List};
+use crate::catalog::{Catalog, Holder, List, Sift, Turn};
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::{Birth, DatasetId, SnapshotId, Timestamp};
 use crate::tree::{Dead, Key, Root};
@@ -24,6 +24,8 @@ pub(in crate::catalog) enum Phase {
     Forget,
     /// It has one child, and that one's list is sorted out. How far is told by the list.
     Merge,
+    /// It has several children, and their lists give up what stands in all of them.
+    Sift(Sift),
 }
 
 /// What is to be done next for a destroyed holder.
@@ -35,6 +37,8 @@ pub(crate) enum Task {
     Forget { list: List },
     /// Of the entries of the only child's list, free those born after `after`, and hand the others to [`Catalog::merged`].
     Merge { child: Holder, list: List, after: Birth },
+    /// Go on with the sifting under way.
+    Sift(Turn),
 }
 
 impl Catalog {
@@ -83,7 +87,7 @@ impl Catalog {
 
     /// Whether something waits to be reclaimed.
     pub fn has_jobs(&self) -> bool {
-        self.first_job().is_some()
+        self.first_job().is_some() || !self.index.sifts.is_empty()
     }
 
     /// Who is reclaimed now, or next.
@@ -92,7 +96,7 @@ impl Catalog {
         self.job.iter().map(|job| job.holder).chain(self.index.leaves.iter().copied()).chain(merges)
     }
 
-    /// What is to be done next, if anything.
+    /// What is to be done next, if anything. Of what [`Self::next_sift`] names the lists must be looked through before.
     pub(crate) fn next_job(&self) -> Result<Option<Task>> {
         let Some(Job { holder, phase }) = self.first_job() else { return Ok(None) };
         let edge = self.edge(holder)?;
@@ -104,6 +108,7 @@ impl Catalog {
                 let child = self.only_child(holder)?;
                 Task::Merge { child, list: self.list(child)?, after }
             }
+            Phase::Sift(sift) => Task::Sift(self.turn(holder, sift)?),
         }))
     }
 
@@ -118,8 +123,8 @@ impl Catalog {
         let Job { holder, phase } = self.begin()?;
         assert!(matches!(phase, Phase::Walk(_)));
         self.job = Some(Job { holder, phase: from.map_or(Phase::Forget, Phase::Walk) });
-        if from.is_none() && self.take_chunks(holder, 0)? {
-            self.remove(holder)?;
+        if from.is_none() && self.list(holder)?.is_empty() {
+            self.remove_leaf(holder)?;
         }
         Ok(())
     }
@@ -129,7 +134,7 @@ impl Catalog {
         let Job { holder, phase } = self.begin()?;
         assert!(phase == Phase::Forget);
         if self.take_chunks(holder, chunks)? {
-            self.remove(holder)?;
+            self.remove_leaf(holder)?;
         }
         Ok(())
     }
@@ -143,9 +148,9 @@ impl Catalog {
         if self.take_chunks(child, chunks)? {
             let edge = self.edge(holder)?;
             let (list, parent) = (edge.list, edge.parent);
-            self.edge_mut(child)?.list = list;
-            self.adopt(child, parent)?;
             self.remove(holder)?;
+            self.change_edge(child, |edge| (edge.parent, edge.list) = (parent, list))?;
+            self.review(child);
         }
         Ok(())
     }
@@ -178,9 +183,19 @@ impl Catalog {
         Ok(job)
     }
 
+    fn remove_leaf(&mut self, holder: Holder) -> Result<()> {
+        let edge = self.edge(holder)?;
+        let (parent, list) = (edge.parent, edge.list);
+        self.remove(holder)?;
+        if let Some(parent) = parent {
+            self.lost_child(parent, list);
+            self.review(Holder::Snapshot(parent));
+        }
+        Ok(())
+    }
+
     /// Takes a reclaimed holder out of the forest, and with the last one its dataset.
     fn remove(&mut self, holder: Holder) -> Result<()> {
-        let parent = self.edge(holder)?.parent;
         self.adopt(holder, None)?;
         self.job = None;
         let dataset = match holder {
@@ -197,9 +212,6 @@ impl Catalog {
                 dataset
             }
         };
-        if let Some(parent) = parent {
-            self.review(Holder::Snapshot(parent));
-        }
         self.remove_if_empty(dataset);
         Ok(())
     }

@@ -9,7 +9,7 @@ use crate::catalog::forest::{Edge, Fate};
 use crate::catalog::index::Index;
 use crate::catalog::jobs::Phase;
 use crate::catalog::layout::{self, PIECES_MAX};
-use crate::catalog::{Catalog, Holder, NAME_MAX, codec};
+use crate::catalog::{Catalog, Holder, NAME_MAX, Stage, codec};
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::{Birth, DatasetId, DecodeError, SnapshotId};
 use crate::tree::{ItemRef, Key, NodeStore, Reader, Root};
@@ -152,6 +152,7 @@ impl Catalog {
             && dataset.is_some_and(|dataset| dataset.fate != Fate::Purged || snapshot.fate == Fate::Purged)
             && (snapshot.holds.is_empty() || self.live_snapshot(id))
             && self.is_sound_edge(&snapshot.edge, snapshot.birth)
+            && (!snapshot.sifted.is_hollow || snapshot.fate == Fate::Purged && self.index.family(id).children > 0)
             // Parents are made before their children, so there is no cycle.
             && snapshot.edge.parent.is_none_or(|parent| parent < id)
     }
@@ -161,19 +162,38 @@ impl Catalog {
         edge.list.id < self.next_list && parent.is_none_or(|parent| parent.is_some_and(|parent| parent.birth <= birth))
     }
 
-    /// Whether no list is two holders'.
+    /// Whether no list is two holders', or one's and the job's.
     fn has_sound_lists(&self) -> bool {
-        let mut lists = BTreeSet::new();
-        self.forest().into_iter().all(|holder| self.list(holder).is_ok_and(|list| lists.insert(list.id)))
+        let of_job = self.job.and_then(|job| if let Phase::Sift(sift) = job.phase { Some(sift) } else { None });
+        let mut lists: BTreeSet<u64> = of_job.iter().flat_map(|sift| [sift.found.id, sift.taken.id]).collect();
+        let is_sound = of_job.is_none() || lists.len() == 2 && lists.iter().all(|id| *id < self.next_list);
+        is_sound && self.forest().into_iter().all(|holder| self.list(holder).is_ok_and(|list| lists.insert(list.id)))
     }
 
     fn is_sound_job(&self) -> bool {
         let Some(job) = self.job else { return true };
         let children = match job.holder {
             Holder::Head(_) => 0,
-            Holder::Snapshot(id) => self.children(id).take(2).count(),
+            Holder::Snapshot(id) => self.index.family(id).children,
         };
-        let expected = if job.phase == Phase::Merge { 1 } else { 0 };
-        self.edge(job.holder).is_ok() && self.is_purged(job.holder) && children == expected
+        let fits = match (job.phase, job.holder) {
+            (Phase::Walk(_) | Phase::Forget, holder) => {
+                let parent = self.parent(holder).filter(|parent| self.is_hollow(Holder::Snapshot(*parent)));
+                children == 0 && parent.is_none_or(|parent| self.index.family(parent).children > 1)
+            }
+            (Phase::Merge, _) => children == 1,
+            (Phase::Sift(sift), Holder::Snapshot(id)) => {
+                children > 1 && self.is_hollow(job.holder) && self.is_sound_stage(id, sift.stage)
+            }
+            (Phase::Sift(_), Holder::Head(_)) => false,
+        };
+        self.edge(job.holder).is_ok() && self.is_purged(job.holder) && fits
+    }
+
+    fn is_sound_stage(&self, id: SnapshotId, stage: Stage) -> bool {
+        match stage {
+            Stage::Find => true,
+            Stage::Take { list, .. } | Stage::Drop { list } => self.index.children.contains_key(&(id, list)),
+        }
     }
 }

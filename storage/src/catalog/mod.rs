@@ -19,6 +19,7 @@ mod load;
 mod lookup;
 mod names;
 mod properties;
+mod sift;
 mod snapshots;
 mod types;
 
@@ -35,6 +36,7 @@ pub use types::*;
 
 pub(crate) use forest::List;
 pub(crate) use jobs::Task;
+pub(crate) use sift::{Sift, Stage, Turn};
 
 #[cfg(test)]
 pub(crate) mod tests;

@@ -44,13 +44,15 @@ impl Catalog {
         let head = Holder::Head(dataset);
         let edge = self.edge(head)?.clone();
         let (id, list) = (SnapshotId(self.new_id()), self.new_list());
-        self.edge_mut(head)?.list = list;
-        self.adopt(head, Some(id))?;
-        let (fate, holds) = (Fate::Live, Default::default());
-        let snapshot = Snapshot { fate, created: now, dataset, name, birth, automatic, holds, edge };
+        self.change_edge(head, |edge| (edge.parent, edge.list) = (Some(id), list))?;
+        let (fate, holds, sifted) = (Fate::Live, Default::default(), Default::default());
+        let parent = edge.parent;
+        let snapshot = Snapshot { fate, created: now, dataset, name, birth, automatic, holds, edge, sifted };
         self.index.enter_snapshot(id, &snapshot);
         self.snapshots.insert(id, snapshot);
         self.edits.touch(Holder::Snapshot(id));
+        // It has taken its head's place.
+        parent.into_iter().for_each(|parent| self.review_sift(parent));
         Ok(id)
     }
 

@@ -22,8 +22,9 @@ impl Core {
     pub fn reclaim_step(&self, budget: u64, now: Timestamp) -> Result<Progress> {
         self.check()?;
         let reaped = self.reap(budget, now)?;
-        if !self.catalog.read().has_jobs() {
-            return Ok(Progress { done: reaped, idle: reaped == 0 });
+        let (read, is_needed) = self.read_for_sifting(budget)?;
+        if !is_needed {
+            return Ok(Progress { done: reaped + read, idle: reaped + read == 0 });
         }
         let step = self.submit(now, move |change| {
             let core = change.core;
@@ -31,13 +32,32 @@ impl Core {
             let birth = change.birth;
             let mut free = |dead: &Dead| account.free(birth, dead.id, dead.first, dead.count);
             let sources = Sources { nodes: &*core.store, system: &change.system };
-            reclaim::step(change.catalog, sources, budget, &mut free)
+            // Another thread reads for it just now: then that one's step goes on.
+            let Some(mut sifter) = core.sifter.try_lock() else { return Ok(reclaim::Progress::default()) };
+            reclaim::step(change.catalog, &mut sifter, sources, budget, &mut free)
         })?;
         if step.idle {
             // Else a commit folds a few pages at a time, and the space of what is gone comes back as slowly.
             self.store.account().hurry();
         }
-        Ok(Progress { done: step.done + reaped, idle: step.idle && reaped == 0 })
+        Ok(Progress { done: step.done + reaped + read, idle: step.idle && reaped == 0 })
+    }
+
+    /// Reads what is to be known before the next commit: while that is made, nobody else gets on. Returns about how many pointers
+    /// were read, and whether a commit has something to do.
+    fn read_for_sifting(&self, budget: u64) -> Result<(u64, bool)> {
+        let mut sifter = self.sifter.lock();
+        {
+            let catalog = self.catalog.read();
+            if !catalog.has_jobs() && sifter.is_idle(&catalog) {
+                sifter.calm();
+                return Ok((0, false));
+            }
+        }
+        let asked = self.ask(|catalog| sifter.aim(catalog))?;
+        let sources = Sources { nodes: &*self.store, system: &asked.roots.system };
+        let read = sifter.read(asked.answer, sources, budget)?;
+        Ok((read, sifter.needs_commit(asked.answer)))
     }
 
     /// Saves the index of stored blocks, for the next opening. Where that fails nothing but space is lost, so nobody is

@@ -24,6 +24,7 @@ use crate::pool::epoch::{Epoch, Pin};
 use crate::pool::head::{Head, Present};
 use crate::pool::space::Awaiting;
 use crate::pool::view::Latest;
+use crate::reclaim::Sifter;
 use crate::store::Store;
 use crate::tree::Root;
 
@@ -77,6 +78,8 @@ pub struct Core {
     pub epoch: Arc<Epoch>,
     /// Whether cleaning moved something, which takes effect with the next commit.
     pub moved: AtomicBool,
+    /// What sifting remembers.
+    pub sifter: Mutex<Sifter>,
     /// What cleaning remembers.
     pub cleaning: Mutex<Cleaning>,
     /// What purging all that waits would free, and how that was counted last.

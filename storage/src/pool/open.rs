@@ -168,6 +168,7 @@ fn open_from(
         latest: Mutex::new(Latest { birth, system: payload.system, account: payload.account }),
         epoch: Epoch::new(birth),
         moved: AtomicBool::new(false),
+        sifter: Mutex::default(),
         cleaning: Mutex::default(),
         awaiting: Mutex::default(),
         awaiting_len: AtomicU64::new(0),

@@ -60,10 +60,13 @@ impl Core {
         }
         self.store.account().hurry();
         loop {
+            self.sifter.lock().hurry();
+            while !self.reclaim_step(1 << 20, now)?.idle {}
             let oldest = self.catalog.read().oldest_destroyed();
             let Some(oldest) = oldest else { return self.settle(now) };
             let before = Timestamp { seconds: oldest.seconds, nanoseconds: oldest.nanoseconds + 1 };
             self.purge(before, now)?;
+            self.sifter.lock().hurry();
             while !self.reclaim_step(1 << 20, now)?.idle {}
             self.settle(now)?;
             if self.fits(1 << 20)? {

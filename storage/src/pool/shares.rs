@@ -7,6 +7,7 @@ use std::collections::HashMap;
 use crate::account::{Account, References};
 use crate::error::Result;
 use crate::format::{Birth, SlotId};
+use crate::reclaim::Told;
 use crate::tree::Dead;
 
 /// Sums are in parts of a byte, so many of which make a whole one.
@@ -43,10 +44,10 @@ fn whole(parts: u128) -> u64 {
 /// What goes when pointers do: a block that others refer to as well does not.
 pub struct Freed<'a> {
     lookup: Lookup<'a>,
-    parts: u128,
+    parts: i128,
     pointers: u64,
     /// How many pointers to a block went that has several.
-    shared: HashMap<(SlotId, u8), u64>,
+    shared: HashMap<(SlotId, u8), i64>,
 }
 
 impl<'a> Freed<'a> {
@@ -55,35 +56,46 @@ impl<'a> Freed<'a> {
         Self { lookup: Lookup { account, birth, last: None }, parts: 0, pointers: 0, shared: HashMap::new() }
     }
 
-    /// Takes pointers off.
-    pub fn add(&mut self, dead: &Dead) -> Result<()> {
+    /// Takes into account what is told.
+    pub fn note(&mut self, told: Told<'_>) -> Result<()> {
+        match told {
+            Told::Goes(dead) => self.add(dead, 1),
+            Told::Stays(dead) => self.add(dead, -1),
+            Told::Looked(pointers) => {
+                self.pointers += pointers;
+                Ok(())
+            }
+        }
+    }
+
+    /// Takes pointers off, or back.
+    fn add(&mut self, dead: &Dead, change: i64) -> Result<()> {
         self.pointers += 1;
         let Some(references) = self.lookup.references(dead.id)? else { return Ok(()) };
+        let part = part(&references, 1) as i128;
         for index in dead.first..dead.first + dead.count {
-            let goes = match references.counts[usize::from(index)] {
-                0 => false,
-                1 => true,
-                count => {
-                    let gone = self.shared.entry((dead.id, index)).or_default();
-                    *gone += 1;
-                    *gone == count
-                }
+            let count = references.counts[usize::from(index)] as i64;
+            let gone = match count {
+                0 => continue,
+                1 => i64::from(change < 0),
+                _ => *self.shared.entry((dead.id, index)).or_default(),
             };
-            if goes {
-                self.parts += part(&references, 1);
+            if count > 1 {
+                self.shared.insert((dead.id, index), gone + change);
             }
+            self.parts += part * i128::from(i64::from(gone + change == count) - i64::from(gone == count));
         }
         Ok(())
     }
 
-    /// How many pointers were taken off; neighbours count as one.
+    /// How many pointers were looked at; neighbours count as one.
     pub fn pointers(&self) -> u64 {
         self.pointers
     }
 
     /// Bytes that go.
     pub fn bytes(&self) -> u64 {
-        whole(self.parts)
+        whole(self.parts.max(0) as u128)
     }
 }
 

@@ -51,7 +51,7 @@ impl Core {
         })?;
         let (Asked { answer: (estimate, bin), roots, .. }, mut freed) =
             (&asked, Freed::new(self.store.account(), asked.roots.birth));
-        estimate.for_each(self.sources(roots), &mut |dead| freed.add(dead).map(|()| true))?;
+        estimate.for_each(self.sources(roots), &mut |told| freed.note(told).map(|()| true))?;
         self.awaiting_len.store(freed.bytes(), Ordering::Relaxed);
         *last = Awaiting { birth: roots.birth, bin: bin.clone(), cost: freed.pointers() };
         counted()
@@ -61,8 +61,8 @@ impl Core {
     pub fn would_free(&self, name: &str, pointers: u64) -> Result<Option<u64>> {
         let asked = self.ask(|catalog| Estimate::new(catalog, &[catalog.resolve(name)?]))?;
         let mut freed = Freed::new(self.store.account(), asked.roots.birth);
-        let is_told = asked.answer.for_each(self.sources(&asked.roots), &mut |dead| {
-            freed.add(dead)?;
+        let is_told = asked.answer.for_each(self.sources(&asked.roots), &mut |told| {
+            freed.note(told)?;
             Ok(freed.pointers() <= pointers)
         });
         let is_told = is_told.map_err(|error| error.during("find out what a destroy would free"))?;

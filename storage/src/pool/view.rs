@@ -60,17 +60,17 @@ impl Core {
 
     /// Asks the catalog of the last commit a short question, and pins that commit. It waits for a commit under way only from
     /// when that has changed the catalog until it is durable.
-    pub fn ask<T>(&self, question: impl Fn(&Catalog) -> Result<T>) -> Result<Asked<T>> {
+    pub fn ask<T>(&self, mut question: impl FnMut(&Catalog) -> Result<T>) -> Result<Asked<T>> {
         self.check_reading()?;
-        if let Some(asked) = self.try_ask(&question)? {
+        if let Some(asked) = self.try_ask(&mut question)? {
             return Ok(asked);
         }
         let _committed = self.committed.lock();
         // If they do not agree even now, the last commit failed.
-        self.try_ask(&question)?.ok_or_else(|| ErrorKind::Poisoned.into())
+        self.try_ask(&mut question)?.ok_or_else(|| ErrorKind::Poisoned.into())
     }
 
-    fn try_ask<T>(&self, question: &impl Fn(&Catalog) -> Result<T>) -> Result<Option<Asked<T>>> {
+    fn try_ask<T>(&self, question: &mut impl FnMut(&Catalog) -> Result<T>) -> Result<Option<Asked<T>>> {
         let pin = self.epoch.pin();
         let catalog = self.catalog.read();
         let roots = self.latest.lock().clone();

@@ -3,19 +3,27 @@
 //! Invariant: between two commits every pointer that is stored is owned by exactly one edge of the forest, or owed by
 //! the job under way; [`for_each_reference`] finds each once.
 
+mod common;
 mod estimate;
 mod plan;
 mod recount;
+mod sieve;
+mod sift;
 mod step;
 
-pub use estimate::Estimate;
+pub use estimate::{Estimate, Told};
 pub use recount::{OwedEntries, Owned, for_each_reference, owned};
+pub use sift::{Aim, Sifter};
 pub use step::{Progress, step};
 
-use crate::tree::{NodeStore, Root};
+use crate::error::Result;
+use crate::tree::{Dead, NodeStore, Root};
 
 #[cfg(test)]
 mod tests;
+
+/// Takes a reference off a node or blocks.
+pub type Free<'f> = dyn FnMut(&Dead) -> Result<()> + 'f;
 
 /// What reclaiming reads.
 #[derive(Clone, Copy)]

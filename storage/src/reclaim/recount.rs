@@ -24,10 +24,10 @@ pub enum Owned {
     Entries(OwedEntries),
 }
 
-/// What a job still has to free of a dead list.
+/// What stands in a child's dead list, and only therefore is there still.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct OwedEntries {
-    /// Who is merged into its child.
+    /// Whose it is: the child's parent.
     pub holder: Holder,
     list: List,
     after: Birth,
@@ -51,27 +51,62 @@ impl OwedEntries {
 
 /// The parts that everything stored falls into, but for the system tree.
 ///
-/// A holder owns what its tree reaches and was born after its parent in the forest. While a job is under way:
+/// A holder owns what its tree reaches and was born after its parent in the forest. But
 /// - of a holder that is walked, only what lies after the walk's cursor is left;
-/// - a holder that is merged into its only child is not walked any more. The child owns what it reaches and was born after
-///   that holder's parent, and of the child's list those entries are left that were: they are the merged one's.
+/// - a snapshot that is merged into its child or hollow is not walked any more: what it has is what one of its children has, and
+///   what that one has lost. So that child owns what it reaches and was born after the parent's parent, and of its list the
+///   entries that were are the parent's. The list with the largest id is the last that a sifting frees something of.
 pub fn owned(catalog: &Catalog) -> Result<Vec<Owned>> {
     let mut parts = Vec::new();
-    let mut merging = None;
-    match catalog.begun_job()? {
-        Some((holder, Task::Walk { root, after, from })) => parts.push(Owned::Tree { holder, root, after, from }),
-        Some((holder, Task::Merge { child, list, after })) => {
-            merging = Some((child, after));
-            parts.push(Owned::Entries(OwedEntries { holder, list, after }));
-        }
-        Some((_, Task::Forget { .. })) | None => {}
+    let begun = catalog.begun_job()?;
+    if let Some((holder, Task::Walk { root, after, from })) = begun {
+        parts.push(Owned::Tree { holder, root, after, from });
     }
-    for holder in catalog.holders() {
-        let own = catalog.threshold(holder);
-        let after = merging.filter(|(child, _)| *child == holder).map_or(own, |(_, after)| after);
-        parts.push(Owned::Tree { holder, root: catalog.state(holder)?.root, after, from: Key::MIN });
+    let job = begun.map(|(holder, task)| (holder, matches!(task, Task::Merge { .. })));
+    let forest = Forest { catalog, job };
+    for holder in catalog.forest().into_iter().filter(|holder| !forest.is_going(*holder)) {
+        let after = forest.threshold(holder);
+        if !forest.is_hollow(holder) {
+            parts.push(Owned::Tree { holder, root: catalog.state(holder)?.root, after, from: Key::MIN });
+        }
+        if let Some(parent) = forest.stands_for(holder) {
+            parts.push(Owned::Entries(OwedEntries { holder: parent, list: catalog.list(holder)?, after }));
+        }
     }
     Ok(parts)
+}
+
+/// The forest with the job under way.
+struct Forest<'a> {
+    catalog: &'a Catalog,
+    /// Whose job it is, and whether it is a merge.
+    job: Option<(Holder, bool)>,
+}
+
+impl Forest<'_> {
+    /// Whether a holder is walked, or was.
+    fn is_going(&self, holder: Holder) -> bool {
+        self.job == Some((holder, false)) && !self.is_hollow(holder)
+    }
+
+    fn is_hollow(&self, holder: Holder) -> bool {
+        self.job == Some((holder, true)) || self.catalog.is_hollow(holder)
+    }
+
+    /// The hollow parent, if this is the child that tells what that has.
+    fn stands_for(&self, holder: Holder) -> Option<Holder> {
+        let id = self.catalog.parent(holder).filter(|id| self.is_hollow(Holder::Snapshot(*id)))?;
+        let last = self.catalog.children(id).rev().find(|child| !self.is_going(*child));
+        (last == Some(holder)).then_some(Holder::Snapshot(id))
+    }
+
+    /// What the holder or those whom it stands for own was born later than this.
+    fn threshold(&self, mut holder: Holder) -> Birth {
+        while let Some(parent) = self.stands_for(holder) {
+            holder = parent;
+        }
+        self.catalog.threshold(holder)
+    }
 }
 
 /// Calls `found` with every reference that datasets and snapshots have to nodes and blocks, each exactly once, and

@@ -7,14 +7,14 @@
 use crate::catalog::{Catalog, List, Task};
 use crate::error::{Error, Result};
 use crate::format::Birth;
-use crate::reclaim::Sources;
+use crate::reclaim::{Free, Sifter, Sources};
 use crate::tree::{Dead, Key, Root, walk_born_after_past_damage};
 
 /// Pointers in a leaf of a tree, or chunk of a list, as a rule.
-const POINTERS_TOGETHER: u64 = 64;
+pub(in crate::reclaim) const POINTERS_TOGETHER: u64 = 64;
 
 /// Most chunks that are sorted out before the catalog is told, so that what stays is packed well.
-const CHUNKS_TOGETHER: u64 = 64;
+pub(in crate::reclaim) const CHUNKS_TOGETHER: u64 = 64;
 
 /// What a step did.
 #[derive(Debug, Default)]
@@ -28,35 +28,58 @@ pub struct Progress {
 }
 
 /// Frees about `budget` pointers of what is purged, inside a commit. May be called several times in one, with
-/// [`Catalog::retire`] before or after.
+/// [`Catalog::retire`] before or after. What is to be sifted is read before: [`Sifter::aim`].
 ///
 /// The commit can go on after an error. If a dead list could not be read, the next step will try again; a pointer that `free`
 /// refused stays allocated.
 pub fn step(
     catalog: &mut Catalog,
+    sifter: &mut Sifter,
     sources: Sources<'_>,
     budget: u64,
-    free: &mut dyn FnMut(&Dead) -> Result<()>,
+    free: &mut Free<'_>,
 ) -> Result<Progress> {
-    let (mut done, mut damage) = (0, None);
-    while done < budget
-        && let Some(task) = catalog.next_job()?
-    {
+    let (mut done, mut damage) = (0, sifter.take_damage());
+    while done < budget {
         let rest = budget - done;
-        done += match task {
-            Task::Walk { root, after, from } => {
+        let advanced = match catalog.next_job()? {
+            None | Some(Task::Sift(_)) => sifter.step(catalog, sources, rest, free)?,
+            Some(task) => {
                 let mut damaged = |error| damage = damage.take().or(Some(error));
-                walk(catalog, sources, rest, (&root, after, from), free, &mut damaged)?
+                work_off(task, catalog, sources, rest, free, &mut damaged)?
             }
-            Task::Forget { list } => {
-                let chunks = (list.end - list.first).min(1 + rest / POINTERS_TOGETHER);
-                catalog.forgotten(chunks)?;
-                chunks
-            }
-            Task::Merge { list, after, .. } => merge(catalog, sources, rest, list, after, free)?,
         };
+        if advanced == 0 {
+            break;
+        }
+        done += advanced;
     }
-    Ok(Progress { done, idle: !catalog.has_jobs(), damage })
+    let idle = !catalog.has_jobs() && sifter.is_idle(catalog);
+    if idle {
+        sifter.calm();
+    }
+    Ok(Progress { done, idle, damage })
+}
+
+fn work_off(
+    task: Task,
+    catalog: &mut Catalog,
+    sources: Sources<'_>,
+    budget: u64,
+    free: &mut Free<'_>,
+    damaged: &mut dyn FnMut(Error),
+) -> Result<u64> {
+    match task {
+        Task::Walk { root, after, from } => walk(catalog, sources, budget, (&root, after, from), free, damaged),
+        Task::Forget { list } => {
+            let chunks = (list.end - list.first).min(1 + budget / POINTERS_TOGETHER);
+            catalog.forgotten(chunks)?;
+            // Also where there was nothing to drop.
+            Ok(chunks.max(1))
+        }
+        Task::Merge { list, after, .. } => merge(catalog, sources, budget, list, after, free),
+        Task::Sift(_) => Ok(0),
+    }
 }
 
 /// Frees a part of what a destroyed holder without children owns.
@@ -65,7 +88,7 @@ fn walk(
     sources: Sources<'_>,
     budget: u64,
     (root, after, from): (&Root, Birth, Key),
-    free: &mut dyn FnMut(&Dead) -> Result<()>,
+    free: &mut Free<'_>,
     damaged: &mut dyn FnMut(Error),
 ) -> Result<u64> {
     let mut found = Vec::new();
@@ -84,7 +107,7 @@ fn merge(
     budget: u64,
     list: List,
     after: Birth,
-    free: &mut dyn FnMut(&Dead) -> Result<()>,
+    free: &mut Free<'_>,
 ) -> Result<u64> {
     let (mut done, mut chunks, mut own, mut kept) = (1, 0, Vec::new(), Vec::new());
     for number in list.first..list.end.min(list.first + CHUNKS_TOGETHER) {
@@ -108,7 +131,7 @@ fn merge(
 }
 
 /// Frees also those after one that is refused: nobody else will.
-fn free_all(dead: &[Dead], free: &mut dyn FnMut(&Dead) -> Result<()>) -> Result<()> {
+pub(in crate::reclaim) fn free_all(dead: &[Dead], free: &mut Free<'_>) -> Result<()> {
     let mut done = Ok(());
     for dead in dead {
         done = done.and(free(dead));

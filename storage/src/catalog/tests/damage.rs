@@ -75,6 +75,11 @@ fn exercise(catalog: &mut Catalog) {
             Some(Task::Walk { .. }) => catalog.walked(None).unwrap(),
             Some(Task::Forget { .. }) => catalog.forgotten(u64::MAX).unwrap(),
             Some(Task::Merge { .. }) => catalog.merged(u64::MAX, Vec::new()).unwrap(),
+            Some(Task::Sift(turn)) => match turn.sift.stage {
+                Stage::Find => catalog.found_all().unwrap(),
+                Stage::Take { .. } => drop(catalog.taken(u64::MAX, Vec::new(), Vec::new(), true).unwrap()),
+                Stage::Drop { .. } => catalog.dropped(u64::MAX).unwrap(),
+            },
             None => break,
         }
     }

@@ -41,7 +41,7 @@ fn reclaim(world: &mut World, free: &mut dyn FnMut(&Dead) -> Result<()>) -> Vec<
     let mut damage = Vec::new();
     while world.catalog.has_jobs() {
         let sources = Sources { nodes: &world.store, system: &world.system };
-        match step(&mut world.catalog, sources, 1, free) {
+        match step(&mut world.catalog, &mut world.sifter, sources, 1, free) {
             Ok(progress) => damage.extend(progress.damage.map(|error| error.kind())),
             Err(error) => assert_eq!(error.kind(), ErrorKind::Io),
         }

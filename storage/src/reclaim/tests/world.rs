@@ -12,6 +12,8 @@ const FILE: u64 = 5;
 const BLOCKS: u8 = 3;
 const VALUES: u8 = 4;
 const POSITIONS: u64 = 120;
+/// So few that what is sifted comes in several pieces.
+pub const POINTERS_MAX: usize = 100;
 
 /// What the model knows of a head or snapshot.
 pub struct Held {
@@ -26,11 +28,14 @@ pub struct World {
     pub random: Random,
     pub store: Store,
     pub catalog: Catalog,
+    pub sifter: Sifter,
     pub system: Root,
     pub birth: Birth,
     pub model: BTreeMap<Holder, Held>,
     /// What was written and not freed.
     pub stored: Pointers,
+    /// Steps that freed something of a snapshot with several children.
+    pub sifted: u64,
     /// Nodes that this commit frees.
     doomed: Vec<SlotId>,
     next_extent: u32,
@@ -47,10 +52,12 @@ impl World {
             random: Random(seed),
             store: Store::default(),
             catalog: Catalog::new(),
+            sifter: Sifter::new(POINTERS_MAX),
             system: Root::EMPTY,
             birth: Birth(1),
             model: BTreeMap::new(),
             stored: Pointers::new(),
+            sifted: 0,
             doomed: Vec::new(),
             next_extent: 0,
             next_name: 0,
@@ -198,13 +205,15 @@ impl World {
     pub fn reclaim(&mut self, budget: u64) -> Progress {
         let mut freed = Vec::new();
         let sources = Sources { nodes: &self.store, system: &self.system };
-        let progress = step(&mut self.catalog, sources, budget, &mut |dead| {
+        let task = self.catalog.next_job().unwrap();
+        let progress = step(&mut self.catalog, &mut self.sifter, sources, budget, &mut |dead| {
             freed.push(*dead);
             Ok(())
         })
         .unwrap();
         assert!(progress.damage.is_none(), "a job reads what is freed");
         self.forget(&freed);
+        self.sifted += u64::from(matches!(task, Some(Task::Sift(_))) && !freed.is_empty());
         progress
     }
 
@@ -216,31 +225,52 @@ impl World {
         self.system = apply(&self.store, &self.system, edits, self.birth, &mut dead).unwrap().root;
         dead.iter().map(|dead| dead.id).chain(self.doomed.drain(..)).for_each(|id| self.store.lose(id));
         self.birth.0 += 1;
+        let budget = [1, 20, 2000][self.random.below(3) as usize];
+        let aim = self.sifter.aim(&self.catalog).unwrap();
+        self.sifter.read(aim, Sources { nodes: &self.store, system: &self.system }, budget).unwrap();
     }
 
+    /// Opens what the last commit left.
     pub fn save_and_load(&mut self) {
         let loaded = Catalog::load(&self.store, &self.system).unwrap();
         assert_eq!(loaded, self.catalog);
         self.catalog = loaded;
+        self.sifter = Sifter::new(POINTERS_MAX);
+    }
+
+    /// Reclaims all there is, however little, and checks at each commit: then exactly that is stored which is needed.
+    pub fn settle(&mut self) {
+        self.sifter.hurry();
+        loop {
+            let budget = [1, 30, 300][self.random.below(3) as usize];
+            let idle = self.reclaim(budget).idle;
+            self.commit();
+            self.check();
+            if idle {
+                break;
+            }
+        }
+        assert_eq!(self.needed(), self.stored);
+    }
+
+    /// What those who are not purged reach.
+    fn needed(&self) -> Pointers {
+        let mut needed = Pointers::new();
+        self.model.values().filter(|held| !held.purged).for_each(|held| unite(&mut needed, &held.pointers));
+        needed
     }
 
     /// Checks, between commits, what is stored against the model and the recount.
     pub fn check(&self) {
         assert_eq!(self.recount(), self.stored);
         self.check_lists();
-        let hidden = self.catalog.holders();
-        let mut needed = Pointers::new();
-        for (holder, held) in &self.model {
-            if !held.purged {
-                assert!(hidden.contains(holder));
-                unite(&mut needed, &held.pointers);
-            }
-        }
+        let (mut needed, present) = (self.needed(), self.catalog.forest());
+        assert!(self.model.iter().all(|(holder, held)| held.purged || present.contains(holder)));
         assert!(needed.iter().all(|(pointer, number)| self.stored.get(pointer) >= Some(number)), "freed too early");
         if !self.catalog.has_jobs() {
-            hidden.iter().for_each(|holder| unite(&mut needed, &self.model[holder].pointers));
-            assert_eq!(needed, self.stored, "not freed");
-            assert!(hidden.iter().all(|holder| self.is_needed(*holder)));
+            present.iter().for_each(|holder| unite(&mut needed, &self.model[holder].pointers));
+            assert!(self.stored.iter().all(|(pointer, number)| needed.get(pointer) >= Some(number)), "not freed");
+            assert!(present.iter().all(|holder| self.is_needed(*holder)));
             let nodes = self.stored.keys().filter(|pointer| pointer.is_node).count();
             assert_eq!(self.store.count(), nodes + pointers(&self.store, &self.system).len());
         }
@@ -256,8 +286,12 @@ impl World {
             })
             .unwrap();
         let lists = self.catalog.forest().into_iter().map(|holder| self.catalog.list(holder).unwrap());
+        let of_job = match self.catalog.begun_job().unwrap() {
+            Some((_, Task::Sift(Turn { sift, .. }))) => vec![sift.found, sift.taken],
+            _ => Vec::new(),
+        };
         let mut expected: Vec<_> =
-            lists.flat_map(|list| (list.first..list.end).map(move |number| (list.id, number))).collect();
+            lists.chain(of_job).flat_map(|list| (list.first..list.end).map(move |number| (list.id, number))).collect();
         expected.sort_unstable();
         assert_eq!(stored, expected);
     }
@@ -279,16 +313,24 @@ impl World {
         counted
     }
 
-    /// What all jobs free if no more come, tried on a copy.
+    /// What all jobs free if no more come, and all is sifted, tried on a copy.
     pub fn freed_by_jobs(&self, mut catalog: Catalog) -> Pointers {
         let (mut system, mut freed, mark) = (self.system, Pointers::new(), self.store.mark());
-        while catalog.has_jobs() {
+        let mut sifter = Sifter::default();
+        sifter.hurry();
+        loop {
             let sources = Sources { nodes: &self.store, system: &system };
-            let progress = step(&mut catalog, sources, 50, &mut |dead| {
+            let aim = sifter.aim(&catalog).unwrap();
+            sifter.read(aim, sources, 500).unwrap();
+            let progress = step(&mut catalog, &mut sifter, sources, 50, &mut |dead| {
                 count(&mut freed, dead, 1);
                 Ok(())
             });
-            assert!(progress.unwrap().damage.is_none());
+            let progress = progress.unwrap();
+            assert!(progress.damage.is_none());
+            if progress.idle && !catalog.has_edits() {
+                break;
+            }
             let edits = catalog.take_edits();
             let mut dead = Vec::new();
             system = apply(&self.store, &system, edits, self.birth, &mut dead).unwrap().root;

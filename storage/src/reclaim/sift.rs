@@ -1,0 +1,407 @@
+//! Sifts hidden snapshots: finds what all their children have lost, and has it taken out of the children's lists.
+//!
+//! Invariant: what is remembered here between steps is a copy of what is stored, or a proposal. The catalog takes a proposal
+//! only as long as the children are the same, and what is taken out of a list was in it: so nothing depends on this
+//! memory but time.
+//!
+//! Lists are in no order, and may be larger than memory. The shortest one is read in pieces that fit; the others are read past
+//! each piece, which loses what one of them lacks. What it keeps is stored as a list of its own, taken out of the lists
+//! one after the other, and freed as it leaves the last. So a sifting reads all lists once, and all but the shortest once
+//! more for each further piece of it; and it writes them as often, where there was something to find.
+
+use std::collections::BTreeSet;
+
+use crate::catalog::{Catalog, List, Sift, Stage, Task, Turn};
+use crate::error::{Error, ErrorKind, Result};
+use crate::format::SnapshotId;
+use crate::reclaim::sieve::{Pointer, Sieve, pointers};
+use crate::reclaim::step::{CHUNKS_TOGETHER, POINTERS_TOGETHER, free_all};
+use crate::reclaim::{Free, Sources};
+use crate::tree::Dead;
+
+/// Pointers that are looked for at once: 16 MiB of memory, and half as much again for a moment.
+const POINTERS_MAX: usize = 1 << 19;
+
+/// What sifting remembers between steps. To be forgotten with the catalog that it was used for.
+#[derive(Debug)]
+pub struct Sifter {
+    pointers_max: usize,
+    search: Option<Search>,
+    held: Option<Held>,
+    /// Whether snapshots are sifted however little there is to gain, and which ones were.
+    hurry: Option<BTreeSet<SnapshotId>>,
+    damage: Option<Error>,
+}
+
+/// Which lists are looked through.
+#[derive(Debug)]
+struct Search {
+    fork: SnapshotId,
+    /// The ids of the children's lists.
+    ids: Vec<u64>,
+    /// The id of the shortest one, the first chunk of its next piece, and the end that it had.
+    shortest: u64,
+    next: u64,
+    end: u64,
+    /// The sum of the ends of all lists: at first, and with what sifting has appended since.
+    ends: u64,
+    piece: Option<Piece>,
+}
+
+/// A piece of the shortest list, and how far others were read past it.
+#[derive(Debug)]
+struct Piece {
+    read: Vec<Pointer>,
+    sieve: Sieve,
+    /// The other lists that are not read yet, the shortest last.
+    rest: Vec<List>,
+    state: PieceState,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum PieceState {
+    /// It is read.
+    Reading,
+    /// Others are read past it.
+    Passing,
+    /// What is left of it is in all lists.
+    Found,
+}
+
+/// What was found by the sifting under way.
+#[derive(Debug)]
+struct Held {
+    /// The id of the list that has it.
+    found: u64,
+    /// What is not stored in that yet.
+    unstored: Vec<Dead>,
+    sieve: Sieve,
+    /// The list in turn, and the end of what was taken out of it so far.
+    turn: Option<(u64, u64)>,
+}
+
+impl Default for Sifter {
+    fn default() -> Self {
+        Self::new(POINTERS_MAX)
+    }
+}
+
+/// What is to be read before the next commit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Aim(Reading);
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Reading {
+    Nothing,
+    /// The lists of children.
+    Search,
+    /// What was found by a sifting that another process began.
+    Load(Sift),
+}
+
+impl Sifter {
+    /// Remembers nothing yet. `pointers_max` bounds its memory.
+    pub fn new(pointers_max: usize) -> Self {
+        Self { pointers_max, search: None, held: None, hurry: None, damage: None }
+    }
+
+    /// Has all snapshots sifted that may be, each once, however little there is to gain.
+    pub fn hurry(&mut self) {
+        self.hurry = Some(BTreeSet::new());
+        // What was read before may be too little.
+        self.search = None;
+    }
+
+    /// Takes [`Self::hurry`] back.
+    pub fn calm(&mut self) {
+        self.hurry = None;
+    }
+
+    /// Whether nothing is to be sifted, or being sifted.
+    pub fn is_idle(&self, catalog: &Catalog) -> bool {
+        self.next_fork(catalog).is_none() && !matches!(catalog.begun_job(), Ok(Some((_, Task::Sift(_)))))
+    }
+
+    fn next_fork(&self, catalog: &Catalog) -> Option<SnapshotId> {
+        let hurry = self.hurry.as_ref();
+        let mut in_hurry = hurry.into_iter().flat_map(|done| catalog.forks().filter(|id| !done.contains(id)));
+        // Each once, and none before those below it, which give it more.
+        in_hurry.find(|id| !catalog.is_settled(*id)).or_else(|| catalog.next_sift())
+    }
+
+    /// Finds out what is to be read before the next commit. The catalog has no edits that were not taken.
+    pub fn aim(&mut self, catalog: &Catalog) -> Result<Aim> {
+        if let Some((_, task)) = catalog.begun_job()? {
+            return Ok(Aim(match task {
+                Task::Sift(Turn { sift, .. }) if !self.holds(&sift) => Reading::Load(sift),
+                _ => Reading::Nothing,
+            }));
+        }
+        self.held = None;
+        if catalog.next_job()?.is_some() {
+            return Ok(Aim(Reading::Nothing));
+        }
+        let Some(fork) = self.next_fork(catalog) else {
+            (self.search, self.hurry) = (None, None);
+            return Ok(Aim(Reading::Nothing));
+        };
+        let lists = catalog.lists_below(fork);
+        if !self.search.as_ref().is_some_and(|search| search.fork == fork && search.is_of(&lists)) {
+            self.search = Search::new(fork, &lists);
+        }
+        let search = self.search.as_mut();
+        search.into_iter().for_each(|search| search.begin_piece(&lists));
+        Ok(Aim(Reading::Search))
+    }
+
+    /// Whether what the sifting under way has found is in memory, as far as it is needed.
+    fn holds(&self, sift: &Sift) -> bool {
+        let held = self.held.as_ref().filter(|held| held.found == sift.found.id);
+        match sift.stage {
+            Stage::Find => held.is_some(),
+            Stage::Take { list, .. } => held.is_some_and(|held| held.turn == Some((list, sift.taken.end))),
+            Stage::Drop { .. } => true,
+        }
+    }
+
+    /// Reads about so many pointers of what is stored. Returns how many that were.
+    pub fn read(&mut self, aim: Aim, sources: Sources<'_>, budget: u64) -> Result<u64> {
+        match aim.0 {
+            Reading::Nothing => Ok(0),
+            Reading::Load(sift) => self.load(sources, &sift),
+            Reading::Search => {
+                let Some(search) = &mut self.search else { return Ok(0) };
+                match search.go_on(sources, budget, self.pointers_max) {
+                    Err(error) if error.kind() == ErrorKind::Corrupt => {
+                        // What can be told of the others helps nobody.
+                        (search.piece, search.next, self.damage) = (None, search.end, Some(error));
+                        Ok(1)
+                    }
+                    done => done,
+                }
+            }
+        }
+    }
+
+    /// Whether what was read has come to something that a commit is needed for.
+    pub fn needs_commit(&self, aim: Aim) -> bool {
+        aim.0 != Reading::Search
+            || self.search.as_ref().is_none_or(|search| match &search.piece {
+                Some(piece) => piece.state == PieceState::Found,
+                None => search.next == search.end,
+            })
+    }
+
+    fn load(&mut self, sources: Sources<'_>, sift: &Sift) -> Result<u64> {
+        let mut wanted = Vec::new();
+        for_each_entry(sources, sift.found, &mut |entry| wanted.extend(pointers(entry)))?;
+        let done = wanted.len() as u64;
+        let mut sieve = Sieve::new(wanted);
+        for_each_entry(sources, sift.taken, &mut |entry| sieve.see(entry, &mut |_, _| {}))?;
+        let turn = if let Stage::Take { list, .. } = sift.stage { Some((list, sift.taken.end)) } else { None };
+        self.held = Some(Held { found: sift.found.id, unstored: Vec::new(), sieve, turn });
+        Ok(1 + done)
+    }
+
+    /// Goes on with the sifting under way, or begins one if what was read is worth it, inside a commit. Returns about how many
+    /// pointers were looked at.
+    pub fn step(
+        &mut self,
+        catalog: &mut Catalog,
+        sources: Sources<'_>,
+        budget: u64,
+        free: &mut Free<'_>,
+    ) -> Result<u64> {
+        match catalog.next_job()? {
+            Some(Task::Sift(turn)) => match turn.sift.stage {
+                _ if !self.holds(&turn.sift) => Ok(0),
+                Stage::Find => self.store(catalog, budget),
+                Stage::Take { until, .. } => self.take(catalog, sources, budget, &turn, until, free),
+                Stage::Drop { .. } => self.drop_taken(catalog, budget),
+            },
+            Some(_) => Ok(0),
+            None => self.end_piece(catalog, budget),
+        }
+    }
+
+    /// What was damaged since this was asked last.
+    pub fn take_damage(&mut self) -> Option<Error> {
+        self.damage.take()
+    }
+
+    fn end_piece(&mut self, catalog: &mut Catalog, budget: u64) -> Result<u64> {
+        let Some(search) = self.search.as_mut().filter(|search| search.is_of(&catalog.lists_below(search.fork))) else {
+            self.search = None;
+            return Ok(0);
+        };
+        if search.piece.as_ref().is_some_and(|piece| piece.state == PieceState::Found) {
+            let sieve = search.piece.take().map(|piece| piece.sieve).unwrap_or_default();
+            let mut unstored = sieve.entries();
+            unstored.reverse();
+            self.held = Some(Held { found: 0, unstored, sieve, turn: None });
+            return self.store(catalog, budget);
+        }
+        if search.piece.is_none() && search.next == search.end {
+            catalog.sifted(search.fork, search.ends);
+            self.hurry.iter_mut().for_each(|done| _ = done.insert(search.fork));
+            self.search = None;
+            return Ok(1);
+        }
+        Ok(0)
+    }
+
+    /// Stores what was found; when all is, it is the first list's turn.
+    fn store(&mut self, catalog: &mut Catalog, budget: u64) -> Result<u64> {
+        let Some(mut held) = self.held.take() else { return Ok(0) };
+        let done = 1 + held.unstored.len().min(budget as usize) as u64;
+        if held.unstored.is_empty() {
+            catalog.found_all()?;
+        } else {
+            let Some(search) = &self.search else { return Ok(0) };
+            let entries = held.unstored.split_off(held.unstored.len().saturating_sub(budget.max(1) as usize));
+            if !catalog.found(search.fork, &search.ids, entries)? {
+                self.search = None;
+                return Ok(0);
+            }
+        }
+        self.hold(catalog, held)?;
+        Ok(done)
+    }
+
+    /// Keeps what was found, which is what the catalog has by now.
+    fn hold(&mut self, catalog: &Catalog, mut held: Held) -> Result<()> {
+        if let Some((_, Task::Sift(Turn { sift, .. }))) = catalog.begun_job()? {
+            held.found = sift.found.id;
+            held.turn = if let Stage::Take { list, .. } = sift.stage { Some((list, sift.taken.end)) } else { None };
+            self.held = Some(held);
+        }
+        Ok(())
+    }
+
+    fn take(
+        &mut self,
+        catalog: &mut Catalog,
+        sources: Sources<'_>,
+        budget: u64,
+        turn: &Turn,
+        until: u64,
+        free: &mut Free<'_>,
+    ) -> Result<u64> {
+        let Some(mut held) = self.held.take() else { return Ok(0) };
+        let (list, sieve) = (turn.list, &mut held.sieve);
+        let (mut done, mut chunks, mut kept, mut taken) = (1, 0, Vec::new(), Vec::new());
+        while list.first + chunks < until && chunks < CHUNKS_TOGETHER && done <= budget && !sieve.is_full() {
+            let entries = catalog.read_chunk(sources.nodes, sources.system, list.id, list.first + chunks)?;
+            done += entries.len() as u64;
+            chunks += 1;
+            for entry in &entries {
+                sieve.see(entry, &mut |part, is_caught| if is_caught { taken.push(part) } else { kept.push(part) });
+            }
+        }
+        let is_done = sieve.is_full();
+        if chunks == 0 && !is_done {
+            return Err(Error::new(ErrorKind::Corrupt, "a dead list has lost entries while it was sifted"));
+        }
+        if is_done {
+            sieve.want_again();
+        }
+        let own = taken.iter().filter(|dead| turn.is_last && dead.birth > turn.after).copied().collect::<Vec<_>>();
+        let appended = catalog.taken(chunks, kept, taken, is_done)?;
+        self.search.iter_mut().for_each(|search| search.ends += appended);
+        self.hold(catalog, held)?;
+        free_all(&own, free)?;
+        Ok(done)
+    }
+
+    fn drop_taken(&mut self, catalog: &mut Catalog, budget: u64) -> Result<u64> {
+        let chunks = 1 + budget / POINTERS_TOGETHER;
+        catalog.dropped(chunks)?;
+        if let Some(held) = self.held.take() {
+            self.hold(catalog, held)?;
+        }
+        Ok(chunks)
+    }
+}
+
+impl Search {
+    fn new(fork: SnapshotId, lists: &[List]) -> Option<Self> {
+        let shortest = lists.iter().min_by_key(|list| list.chunks())?;
+        Some(Self {
+            fork,
+            ids: lists.iter().map(|list| list.id).collect(),
+            shortest: shortest.id,
+            next: shortest.first,
+            end: shortest.end,
+            ends: lists.iter().map(|list| list.end).sum(),
+            piece: None,
+        })
+    }
+
+    /// Whether these are still the children's lists.
+    fn is_of(&self, lists: &[List]) -> bool {
+        self.ids.iter().eq(lists.iter().map(|list| &list.id))
+    }
+
+    /// Begins the next piece, if none is under way and one is left.
+    fn begin_piece(&mut self, lists: &[List]) {
+        if self.piece.is_none() && self.next < self.end {
+            let mut rest: Vec<List> = lists.iter().filter(|list| list.id != self.shortest).copied().collect();
+            rest.sort_unstable_by_key(|list| std::cmp::Reverse(list.chunks()));
+            let (read, sieve, state) = (Vec::new(), Sieve::default(), PieceState::Reading);
+            self.piece = Some(Piece { read, sieve, rest, state });
+        }
+    }
+
+    fn go_on(&mut self, sources: Sources<'_>, budget: u64, pointers_max: usize) -> Result<u64> {
+        let mut done = 0;
+        while done < budget
+            && let Some(piece) = &mut self.piece
+        {
+            done += 1;
+            match piece.state {
+                PieceState::Reading if self.next < self.end && piece.read.len() < pointers_max => {
+                    let entries = Catalog::read_stored_chunk(sources.nodes, sources.system, self.shortest, self.next)?;
+                    done += entries.len() as u64;
+                    piece.read.extend(entries.iter().flat_map(pointers));
+                    self.next += 1;
+                }
+                PieceState::Reading => {
+                    piece.sieve = Sieve::new(std::mem::take(&mut piece.read));
+                    piece.state = PieceState::Passing;
+                }
+                PieceState::Passing => done += piece.pass(sources)?,
+                PieceState::Found => break,
+            }
+            if self.piece.as_ref().is_some_and(|piece| piece.state == PieceState::Passing && piece.sieve.is_empty()) {
+                self.piece = None;
+            }
+        }
+        Ok(done)
+    }
+}
+
+impl Piece {
+    /// Reads a chunk of the list in turn past the piece.
+    fn pass(&mut self, sources: Sources<'_>) -> Result<u64> {
+        let Some(list) = self.rest.last_mut() else {
+            self.state = PieceState::Found;
+            return Ok(0);
+        };
+        if list.is_empty() || self.sieve.is_full() {
+            self.sieve.keep_seen();
+            self.rest.pop();
+            return Ok(0);
+        }
+        let entries = Catalog::read_stored_chunk(sources.nodes, sources.system, list.id, list.first)?;
+        list.first += 1;
+        entries.iter().for_each(|entry| self.sieve.see(entry, &mut |_, _| {}));
+        Ok(entries.len() as u64)
+    }
+}
+
+fn for_each_entry(sources: Sources<'_>, list: List, found: &mut dyn FnMut(&Dead)) -> Result<()> {
+    for number in list.first..list.end {
+        Catalog::read_stored_chunk(sources.nodes, sources.system, list.id, number)?.iter().for_each(&mut *found);
+    }
+    Ok(())
+}
