@@ -118,7 +118,11 @@ impl Maintenance {
         let count = |count: &AtomicU64| count.load(Ordering::Relaxed);
         let shared = &self.shared;
         page.counter("cow_reclaimed_pointers_total", "Pointers of destroyed data freed.", count(&shared.reclaimed));
-        page.counter("cow_cleaned_bytes_total", "Bytes moved out of sparse segments.", count(&shared.cleaned));
+        page.counter(
+            "cow_cleaned_bytes_total",
+            "Bytes moved out of sparse segments, or given back inside others.",
+            count(&shared.cleaned),
+        );
         page.counter("cow_purged_total", "Destroyed datasets and snapshots purged.", count(&shared.purged));
         page.counter("cow_maintenance_failures_total", "Background steps that failed.", count(&shared.failed));
         let poisoned = u64::from(self.is_poisoned());

@@ -15,10 +15,19 @@ pub struct Books {
     pub log: Log,
     /// Segments without live bytes, and the commit that found them so.
     pub retired: Vec<(Birth, SegmentId)>,
+    /// The commit that was opened: what it found dead, and what those before it did, is not known.
+    pub opened: Birth,
     /// Slot pages that the next commit writes anew, changed or not.
     pub rewrite: BTreeSet<u64>,
     /// Whether the next commit writes the whole log anew.
     pub rewrite_log: bool,
     /// Whether the next commit folds all that it may.
     pub hurry: bool,
+}
+
+impl Books {
+    /// Live bytes, and bytes given back to the host.
+    pub fn figures(&self) -> (u64, u64) {
+        (self.usage.live_total(), self.usage.punched_total())
+    }
 }

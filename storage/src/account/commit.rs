@@ -59,7 +59,7 @@ impl Commit<'_> {
     fn note_finished(&mut self) {
         for finished in self.pages.segments.take_finished() {
             let stream = self.pages.segments.stream_of(finished.segment).unwrap_or(Stream::Data);
-            self.books.usage.finish(stream, finished);
+            self.books.usage.finish(stream, finished, self.birth);
         }
     }
 
@@ -97,7 +97,7 @@ impl Commit<'_> {
             let page = pages.get_mut(&page_of(*id)?).expect("dirty pages were loaded");
             // It may have died while it was being moved.
             let Some(slot) = page.get(slot_of(*id)).copied() else { continue };
-            usage.subtract(slot.place)?;
+            usage.subtract(slot.place, self.birth)?;
             usage.add(slot.kind.stream(), *place, Birth(0));
             page.set(slot_of(*id), Slot { place: *place, ..slot });
         }
@@ -111,7 +111,7 @@ impl Commit<'_> {
             let deltas: Vec<Delta> = self.ledger.read().pending.of(*number).to_vec();
             let page = pages.get_mut(number).expect("pages to fold were loaded");
             if let Folded::Done(dead) = page.fold(&deltas, self.fold_up_to)? {
-                dead.iter().try_for_each(|slot| self.books.usage.subtract(slot.place))?;
+                dead.iter().try_for_each(|slot| self.books.usage.subtract(slot.place, self.birth))?;
                 folded.insert(*number, self.fold_up_to);
             }
         }
@@ -198,11 +198,11 @@ impl Commit<'_> {
     }
 
     fn drop_page(&mut self, link: Option<Link>) -> Result<()> {
-        drop_page(self.books, link)
+        drop_page(self.books, link, self.birth)
     }
 }
 
-/// Counts a page that is replaced as dead.
-pub fn drop_page(books: &mut Books, link: Option<Link>) -> Result<()> {
-    link.map_or(Ok(()), |link| books.usage.subtract(link.place))
+/// Counts a page that commit `birth` replaces as dead.
+pub fn drop_page(books: &mut Books, link: Option<Link>, birth: Birth) -> Result<()> {
+    link.map_or(Ok(()), |link| books.usage.subtract(link.place, birth))
 }

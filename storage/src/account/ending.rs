@@ -62,11 +62,11 @@ impl Commit<'_> {
         };
         while let Some(page) = self.books.usage.take_changed() {
             for (key, replaced) in branches.ensure(page)? {
-                drop_page(self.books, replaced)?;
+                drop_page(self.books, replaced, self.birth)?;
                 place(key, Node::FULL_LEN, self.books)?;
             }
             if visited.insert(page) {
-                drop_page(self.books, branches.link((0, page)))?;
+                drop_page(self.books, branches.link((0, page)), self.birth)?;
                 branches.set((0, page), None);
             }
             if !placed.contains(&page) && self.books.usage.page(page).next().is_some() {

@@ -34,12 +34,14 @@ pub struct AccountOptions {
     pub pending_max: usize,
     /// Pages that each commit folds at least, if so many have deltas.
     pub fold_pages: usize,
+    /// Bytes of the shortest dead stretch that is worth giving back where it lies.
+    pub punched_min: u32,
 }
 
 impl AccountOptions {
-    /// The usual figures: a million pending deltas, 32 pages folded a commit.
+    /// The usual figures: a million pending deltas, 32 pages folded a commit, stretches of 256 KiB given back.
     pub fn new(segments: SegmentOptions, cache_len: u64) -> Self {
-        Self { segments, cache_len, pending_max: 1_000_000, fold_pages: 32 }
+        Self { segments, cache_len, pending_max: 1_000_000, fold_pages: 32, punched_min: 256 << 10 }
     }
 }
 
@@ -51,8 +53,9 @@ pub struct Account {
     pub(in crate::account) pages: Pages,
     pub(in crate::account) ledger: RwLock<Ledger>,
     pub(in crate::account) books: Mutex<Books>,
-    options: AccountOptions,
-    pub(in crate::account) live: Mutex<u64>,
+    pub(in crate::account) options: AccountOptions,
+    /// Live bytes, and bytes given back, for who does not want to wait for a commit.
+    pub(in crate::account) figures: Mutex<(u64, u64)>,
     poisoned: AtomicBool,
 }
 
@@ -81,9 +84,9 @@ impl Account {
     }
 
     fn with(pages: Pages, options: AccountOptions, ledger: Ledger, books: Books) -> Self {
-        let live = Mutex::new(books.usage.live_total());
+        let figures = Mutex::new(books.figures());
         let (ledger, books) = (RwLock::new(ledger), Mutex::new(books));
-        Self { pages, ledger, books, options, live, poisoned: AtomicBool::new(false) }
+        Self { pages, ledger, books, options, figures, poisoned: AtomicBool::new(false) }
     }
 
     /// The segments: to flush after a commit, and to prepare spares.
@@ -238,7 +241,7 @@ impl Account {
         let fold_up_to = fold_up_to.min(birth);
         let commit = Commit { pages, ledger, options, books: &mut books, birth, fold_up_to, mark };
         let state = commit.run();
-        *self.live.lock() = books.usage.live_total();
+        *self.figures.lock() = books.figures();
         state.map_err(|error| {
             self.poisoned.store(true, Ordering::Release);
             error.during("write slots, counts and usage")

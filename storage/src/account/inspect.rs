@@ -14,7 +14,7 @@ use crate::format::{Birth, SegmentId, SlotId};
 pub struct AccountTotals {
     /// Bytes that live slots and current pages take, pending frees included.
     pub live: u64,
-    /// Bytes that segment files, spares and the reserve take on the host, at most.
+    /// Bytes that segment files, spares and the reserve take on the host, at most: without what was punched.
     pub stored: u64,
     /// Deltas that wait to be folded.
     pub pending: u64,
@@ -79,16 +79,16 @@ impl Account {
     /// Figures as of the last commit.
     pub fn totals(&self) -> AccountTotals {
         // One lock at a time: a move of an extent takes the ledger's while it holds the stream's.
-        let live = *self.live.lock();
+        let (live, punched) = *self.figures.lock();
         let pending = self.ledger.read().pending.count() as u64;
-        AccountTotals { live, stored: self.segments().stored_len(), pending, appended: self.segments().appended_len() }
+        let stored = self.segments().stored_len().saturating_sub(punched);
+        AccountTotals { live, stored, pending, appended: self.segments().appended_len() }
     }
 
     /// The finished segments of which at most `percent` lives, the emptiest first.
     pub fn sparse_segments(&self, percent: u32) -> Vec<SegmentUsage> {
         let books = self.books.lock();
-        let sparse = |usage: &SegmentUsage| u64::from(usage.live) * 100 <= u64::from(usage.sealed) * u64::from(percent);
-        let mut found: Vec<_> = books.usage.finished().filter(sparse).collect();
+        let mut found: Vec<_> = books.usage.finished().filter(|usage| usage.is_sparse(percent)).collect();
         found.sort_by_key(|usage| (u64::from(usage.live) << 20) / u64::from(usage.sealed));
         found
     }

@@ -21,7 +21,7 @@ pub fn read(pages: &Pages, state: &AccountState) -> Result<(Ledger, Books)> {
     };
     load(pages).map_err(|error| error.during("read the usage table"))?;
     for open in &state.segments.open {
-        usage.finish(open.stream, Finished { segment: open.segment, length: open.length });
+        usage.finish(open.stream, Finished { segment: open.segment, length: open.length }, state.birth);
     }
     let (log, pending) = read_log(pages, state).map_err(|error| error.during("read the free log"))?;
     // What no record knows is left over from after this commit, or waited to be unlinked. The state before
@@ -29,7 +29,7 @@ pub fn read(pages: &Pages, state: &AccountState) -> Result<(Ledger, Books)> {
     let unknown = pages.segments.present().into_keys().filter(|segment| usage.get(*segment).is_none());
     let retired = unknown.map(|segment| (Birth(state.birth.0 + 1), segment)).collect();
     let ledger = Ledger::new(state.birth, state.slots, pending);
-    let books = Books { usage, usage_root: state.usage, log, retired, ..Books::default() };
+    let books = Books { usage, usage_root: state.usage, log, retired, opened: state.birth, ..Books::default() };
     Ok((ledger, books))
 }
 

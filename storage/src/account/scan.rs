@@ -8,10 +8,12 @@ use crate::account::slots::{Slot, SlotKind};
 use crate::error::{ErrorKind, Result};
 use crate::extent::{BLOCKS_MAX, HASH_LEN, HEADER_LEN, Header, Origin};
 use crate::format::{SegmentId, SlotId};
-use crate::segment::{BLOCK_LEN, Place, Stream};
+use crate::segment::{BLOCK_LEN, Place, Segments, Stream};
 
-/// Bytes read at once from a segment of nodes.
+/// Bytes read at once.
 const WINDOW_LEN: u32 = 1 << 20;
+/// Bytes that the header of an extent has, at most.
+const FRONT_LEN: u32 = (HEADER_LEN + BLOCKS_MAX * HASH_LEN) as u32;
 
 /// A live extent or node in a segment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,6 +24,15 @@ pub struct Found {
     pub slot: Slot,
     /// Of an extent: where its blocks were written first.
     pub origin: Option<Origin>,
+}
+
+/// A segment of extents, a piece of it in memory.
+struct Window<'a> {
+    segments: &'a Segments,
+    segment: SegmentId,
+    length: u32,
+    start: u32,
+    bytes: Vec<u8>,
 }
 
 impl Account {
@@ -37,24 +48,21 @@ impl Account {
         found.map_err(|error| error.during("look through a segment"))
     }
 
+    /// A live extent is passed over by its length, and nothing else is: where something died, a stretch may have been given
+    /// back that began and ended in the middle of an extent, and what users stored may look like one.
     fn scan_extents(&self, segment: SegmentId, length: u32) -> Result<Vec<Found>> {
         let mut found = Vec::new();
-        let mut offset = 0;
-        let mut front = vec![0; HEADER_LEN + BLOCKS_MAX * HASH_LEN];
+        let mut window = Window::new(self.segments(), segment, length);
+        let mut offset = window.find(0)?;
         while offset < length {
-            let wanted = (front.len() as u32).min(length - offset);
-            let bytes = &mut front[..wanted as usize];
-            self.segments().read(Place { segment, offset, length: wanted }, bytes)?;
-            // Extents lie end to end, but for a flush in between: then the next begins a block.
-            let next = match Header::decode(bytes) {
-                Ok(header) => {
-                    let place = Place { segment, offset, length: header.extent_len() as u32 };
-                    self.push_live(header.id, place, SlotKind::Extent, Some(header.origin), &mut found)?;
-                    place.end()
+            let mut next = offset + 1;
+            if let Ok(header) = Header::decode(window.from(offset)?) {
+                let place = Place { segment, offset, length: header.extent_len() as u32 };
+                if self.push_live(header.id, place, SlotKind::Extent, Some(header.origin), &mut found)? {
+                    next = place.end();
                 }
-                Err(_) => (offset + 1).next_multiple_of(BLOCK_LEN),
-            };
-            offset = next;
+            }
+            offset = window.find(next)?;
         }
         Ok(found)
     }
@@ -79,7 +87,7 @@ impl Account {
         Ok(found)
     }
 
-    /// Only the slot table knows what is current: bytes may look like an extent and be none.
+    /// Only the slot table knows what is current: bytes may look like an extent and be none. Returns whether it is.
     fn push_live(
         &self,
         id: SlotId,
@@ -87,15 +95,14 @@ impl Account {
         kind: SlotKind,
         origin: Option<Origin>,
         found: &mut Vec<Found>,
-    ) -> Result<()> {
+    ) -> Result<bool> {
         let slot = match self.lookup(id) {
             Err(error) if error.kind() == ErrorKind::Corrupt => None,
             other => other?,
         };
-        if let Some(slot) = slot.filter(|slot| slot.place == place && slot.kind == kind) {
-            found.push(Found { id, slot, origin });
-        }
-        Ok(())
+        let current = slot.filter(|slot| slot.place == place && slot.kind == kind);
+        found.extend(current.map(|slot| Found { id, slot, origin }));
+        Ok(current.is_some())
     }
 
     /// Has the next commit write every page anew that lies in one of these segments, so that they empty.
@@ -130,5 +137,36 @@ impl Account {
         let log_due = pieces.into_iter().any(|link| segments.contains(&link.place.segment));
         books.rewrite_log |= log_due;
         Ok(())
+    }
+}
+
+impl<'a> Window<'a> {
+    fn new(segments: &'a Segments, segment: SegmentId, length: u32) -> Self {
+        Self { segments, segment, length, start: 0, bytes: Vec::new() }
+    }
+
+    /// The bytes from `offset` on: what a header takes, or what there is.
+    fn from(&mut self, offset: u32) -> Result<&[u8]> {
+        let wanted = offset..self.length.min(offset + FRONT_LEN);
+        if offset < self.start || wanted.end > self.start + self.bytes.len() as u32 {
+            self.start = offset;
+            self.bytes.resize(WINDOW_LEN.min(self.length - offset) as usize, 0);
+            let place = Place { segment: self.segment, offset, length: self.bytes.len() as u32 };
+            self.segments.read(place, &mut self.bytes)?;
+        }
+        Ok(&self.bytes[(offset - self.start) as usize..])
+    }
+
+    /// Where the next header may begin, from `offset` on; the length if nowhere.
+    fn find(&mut self, mut offset: u32) -> Result<u32> {
+        while offset < self.length {
+            let bytes = self.from(offset)?;
+            if let Some(at) = Header::find(bytes) {
+                return Ok(offset + at as u32);
+            }
+            // The next one may begin in the last bytes of these.
+            offset += (bytes.len() as u32).saturating_sub(3).max(1);
+        }
+        Ok(self.length)
     }
 }

@@ -5,12 +5,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
-use crate::account::{Account, AccountOptions, AccountState, NODE_LEN, SlotKind};
+use crate::account::{Account, AccountOptions, AccountState, GivenBack, NODE_LEN, SlotKind};
 use crate::error::ErrorKind;
-use crate::extent::{Compressor, Extent, Origin, Sealed};
+use crate::extent::{Compressor, Extent, HASH_LEN, HEADER_LEN, Origin, Sealed};
 use crate::format::{Birth, DatasetId, Decoder, Encoder, InodeNumber, SegmentId, SlotId};
 use crate::media::{Choices, Media, Simulator};
-use crate::segment::{SegmentOptions, Stream};
+use crate::segment::{Place, SegmentOptions, Stream};
 
 const ORIGIN: Origin = Origin { dataset: DatasetId(1), inode: InodeNumber(2), first_block: 3 };
 
@@ -19,7 +19,7 @@ type Counts = BTreeMap<(SlotId, u8), i64>;
 
 fn options() -> AccountOptions {
     let segments = SegmentOptions { segment_len: 1 << 20, reserve_count: 1 };
-    AccountOptions { segments, cache_len: 256 << 10, pending_max: 300, fold_pages: 2 }
+    AccountOptions { segments, cache_len: 256 << 10, pending_max: 300, fold_pages: 2, punched_min: 8 << 10 }
 }
 
 fn node(id: SlotId) -> [u8; NODE_LEN] {
@@ -46,6 +46,14 @@ struct History {
     durable: Vec<(AccountState, Counts)>,
     birth: u64,
     folded: u64,
+    given_back: u64,
+    reader: Option<Reader>,
+}
+
+/// Somebody who has looked up places, and reads them later.
+struct Reader {
+    birth: u64,
+    places: Vec<(Place, Vec<u8>)>,
 }
 
 impl History {
@@ -63,6 +71,8 @@ impl History {
             durable: Vec::new(),
             birth: 0,
             folded: 0,
+            given_back: 0,
+            reader: None,
         };
         new.commit();
         new
@@ -133,7 +143,11 @@ impl History {
             return;
         }
         let usage = sparse[self.pick(sparse.len())];
+        let is_partial = self.pick(2) == 0;
         for found in self.account.scan_segment(usage.segment, &identify).unwrap() {
+            if is_partial && self.pick(3) == 0 {
+                continue;
+            }
             let bytes = match found.slot.kind {
                 SlotKind::Node => self.account.read_node(found.id).unwrap().to_vec(),
                 SlotKind::Extent => {
@@ -150,11 +164,45 @@ impl History {
         self.account.rewrite_pages(&BTreeSet::from([usage.segment])).unwrap();
     }
 
+    /// Gives back what is dead for both durable states, as a process does that is killed or goes on.
+    fn punch(&mut self) {
+        for usage in self.account.punchable_segments() {
+            let before = (self.account.totals().stored, self.disk.space().unwrap().free);
+            let given = self.account.give_back(usage.segment, Birth(self.birth), self.oldest()).unwrap();
+            let GivenBack::Bytes(bytes) = given else { continue };
+            self.given_back += bytes;
+            assert_eq!(self.account.totals().stored, before.0 - bytes);
+            assert!(self.disk.space().unwrap().free >= before.1, "punching frees");
+            assert!(self.disk.space().unwrap().free <= before.1 + bytes + (256 << 10), "what is known is rounded down");
+        }
+    }
+
+    /// A reader comes, or the one there is goes.
+    fn read_later(&mut self) {
+        if self.reader.take().is_none() {
+            let ids: BTreeSet<SlotId> = self.committed.keys().map(|(id, _)| *id).collect();
+            let places = ids.into_iter().map(|id| self.account.lookup(id).unwrap().unwrap().place);
+            let places = places.map(|place| (place, self.bytes(place))).collect();
+            self.reader = Some(Reader { birth: self.birth, places });
+        }
+    }
+
+    fn bytes(&self, place: Place) -> Vec<u8> {
+        let mut bytes = vec![0; place.length as usize];
+        self.account.segments().read(place, &mut bytes).unwrap();
+        bytes
+    }
+
+    fn oldest(&self) -> Birth {
+        Birth(self.reader.as_ref().map_or(self.birth, |reader| reader.birth))
+    }
+
     fn commit(&mut self) {
         if self.choices.below(4) == 0 {
             self.account.hurry();
         }
         self.folded += self.choices.below(self.birth + 2 - self.folded);
+        self.folded = self.folded.min(self.reader.as_ref().map_or(u64::MAX, |reader| reader.birth));
         let state = self.account.commit(Birth(self.birth + 1), Birth(self.folded), None).unwrap();
         self.account.segments().flush().unwrap();
         self.birth += 1;
@@ -170,7 +218,7 @@ impl History {
         if self.durable.len() > 2 {
             self.durable.remove(0);
         }
-        self.account.reclaim(Birth(self.birth), Birth(self.birth)).unwrap();
+        self.account.reclaim(Birth(self.birth), self.oldest()).unwrap();
     }
 
     /// The power goes; the pool comes back with the newest state, or the one before.
@@ -184,7 +232,7 @@ impl History {
         self.account = Account::open(Arc::clone(&self.disk) as Arc<dyn Media>, options(), &state).unwrap();
         self.birth = state.birth().0;
         self.folded = self.folded.min(self.birth);
-        self.durable = vec![(state, counts.clone())];
+        self.reader = None;
         self.ahead.clear();
         (self.collected, self.committed) = (counts.clone(), counts);
         self.check();
@@ -212,6 +260,8 @@ impl History {
         assert_eq!(counts, self.committed);
         let live: BTreeSet<SlotId> = self.committed.keys().map(|(id, _)| *id).collect();
         live.into_iter().for_each(|id| self.check_bytes(id));
+        let places = self.reader.iter().flat_map(|reader| &reader.places);
+        places.for_each(|(place, bytes)| assert_eq!(self.bytes(*place), *bytes, "what a reader looked up"));
         self.check_usage(usage);
     }
 
@@ -244,7 +294,9 @@ impl History {
             assert_eq!(counted, usage.remove(segment).unwrap_or(0), "live bytes of segment {segment:?}");
         }
         assert!(usage.is_empty(), "something lies in segments that are gone: {usage:?}");
-        assert_eq!(self.account.totals().live, books.usage.live_total());
+        let records = self.account.segments().present().into_keys().filter_map(|segment| books.usage.get(segment));
+        let punched = records.map(|record| u64::from(record.punched)).sum();
+        assert_eq!(books.figures(), (self.account.totals().live, punched));
     }
 
     fn step(&mut self) {
@@ -257,7 +309,8 @@ impl History {
                 self.commit();
                 self.check();
             }
-            95..98 => self.clean(),
+            95..97 => self.clean(),
+            97 => [Self::punch, Self::read_later][self.pick(2)](self),
             _ => self.crash(),
         }
     }
@@ -265,9 +318,130 @@ impl History {
 
 #[test]
 fn histories_agree_with_the_model() {
+    let mut given_back = 0;
     for seed in 0..30 {
         let mut history = History::new(seed);
         (0..300).for_each(|_| history.step());
+        given_back += history.given_back;
+    }
+    assert!(given_back > 300_000, "{given_back} bytes were given back");
+}
+
+/// Segments that were written at once and die in part, with steps of all kinds close together.
+#[test]
+fn what_is_given_back_is_in_neither_durable_state() {
+    let mut given_back = 0;
+    for seed in 0..40 {
+        let mut history = History::new(seed);
+        (0..150).for_each(|_| history.append(history.birth + 1));
+        history.commit();
+        for _ in 0..120 {
+            match history.pick(20) {
+                0..8 => history.change(),
+                8..10 => history.append(history.birth + 1),
+                10..14 => {
+                    history.account.hurry();
+                    history.folded = history.birth + 1;
+                    history.commit();
+                    history.check();
+                }
+                14 => history.clean(),
+                15..18 => history.punch(),
+                18 => history.read_later(),
+                _ => history.crash(),
+            }
+        }
+        given_back += history.given_back;
+    }
+    assert!(given_back > 5 << 20, "{given_back} bytes were given back");
+}
+
+/// Nobody may come upon zeros: not who opens the state before, nor who has looked up a place before something was moved.
+#[test]
+fn what_died_is_given_back_when_both_states_and_all_readers_are_past_it() {
+    let mut history = History::new(2);
+    let plain: Vec<u8> = (0..32 * 4096).map(|_| history.choices.below(256) as u8).collect();
+    let mut append = |account: &Account| {
+        let mut sealed = Sealed::seal(&plain, 4096, None, ORIGIN, &mut history.with);
+        account.append_extent(Birth(2), false, &mut sealed).unwrap()
+    };
+    let account = &history.account;
+    let ids: Vec<SlotId> = (0..20).map(|_| append(account)).collect();
+    let commit = |account: &Account, birth| {
+        let state = account.commit(Birth(birth), Birth(0), None).unwrap();
+        account.segments().flush().unwrap();
+        state
+    };
+    commit(account, 2);
+    let (first, mut bytes) = (account.lookup(ids[1]).unwrap().unwrap().place, Vec::new());
+    for id in &ids[1..4] {
+        let place = account.lookup(*id).unwrap().unwrap().place;
+        account.read_extent(*id, &mut bytes).unwrap();
+        assert_eq!(place.segment, first.segment);
+        assert!(account.relocate(*id, place, &bytes).unwrap());
+    }
+    let give_back =
+        |account: &Account, durable, oldest| account.give_back(first.segment, Birth(durable), Birth(oldest));
+    assert_eq!(give_back(account, 2, 2).unwrap(), GivenBack::NotYet, "the moves are no part of a commit yet");
+    commit(account, 3);
+    assert_eq!(give_back(account, 3, 3).unwrap(), GivenBack::NotYet, "the state before has it where it was");
+    let state = commit(account, 4);
+    assert_eq!(give_back(account, 4, 2).unwrap(), GivenBack::NotYet, "a reader may have it where it was");
+
+    // Opened again, nobody knows when it was moved.
+    let disk = Arc::new(history.disk.duplicate());
+    let opened = Account::open(Arc::clone(&disk) as Arc<dyn Media>, options(), &state).unwrap();
+    assert_eq!(give_back(&opened, 4, 4).unwrap(), GivenBack::NotYet);
+    commit(&opened, 5);
+    let GivenBack::Bytes(given) = give_back(&opened, 5, 5).unwrap() else { panic!("it is time") };
+    assert_eq!(given, 3 * (32 << 12), "whole blocks");
+    assert_eq!(give_back(account, 4, 3).unwrap(), GivenBack::Bytes(given));
+    let used = |disk: &Simulator| disk.space().unwrap().total - disk.space().unwrap().free;
+    assert_eq!(used(&disk.crash(&mut |_| 0)), used(&disk), "a crash does not bring it back");
+    let state = commit(&opened, 6);
+    let again = Account::open(disk as Arc<dyn Media>, options(), &state).unwrap();
+    assert_eq!(again.totals().stored, opened.totals().stored + given % (256 << 10), "what is known is rounded down");
+    ids.iter().for_each(|id| again.read_extent(*id, &mut bytes).unwrap());
+}
+
+/// Also where a stretch begins or ends within an extent, and where what died looks like the beginning of another.
+#[test]
+fn what_lives_between_stretches_that_were_given_back_is_found() {
+    let mut history = History::new(1);
+    let mut disguise = Vec::new();
+    let mut all = Vec::new();
+    for number in 0..400_u64 {
+        let blocks = 1 + history.pick(4);
+        let mut plain: Vec<u8> = (0..blocks * 4096).map(|_| history.choices.below(256) as u8).collect();
+        let end = plain.len() - disguise.len();
+        plain[end..].copy_from_slice(&disguise);
+        let mut sealed = Sealed::seal(&plain, 4096, None, ORIGIN, &mut history.with);
+        let id = history.account.append_extent(Birth(2), false, &mut sealed).unwrap();
+        if disguise.is_empty() {
+            disguise = sealed.bytes[..HEADER_LEN + blocks * HASH_LEN].to_vec();
+        }
+        all.push((id, blocks as u8, number / 11 % 2 == 0));
+    }
+    history.account.commit(Birth(2), Birth(0), None).unwrap();
+    for (id, blocks, _) in all.iter().filter(|(_, _, dies)| *dies) {
+        history.account.free(Birth(3), *id, 0, *blocks).unwrap();
+    }
+    for birth in 3..6 {
+        history.account.hurry();
+        history.account.commit(Birth(birth), Birth(birth - 1), None).unwrap();
+        history.account.segments().flush().unwrap();
+    }
+    let segments = history.account.punchable_segments();
+    assert!(segments.len() > 2);
+    for usage in segments {
+        let given = history.account.give_back(usage.segment, Birth(5), Birth(5)).unwrap();
+        assert!(matches!(given, GivenBack::Bytes(bytes) if bytes > 200_000), "{given:?}");
+        let found = history.account.scan_segment(usage.segment, &identify).unwrap();
+        let found: Vec<SlotId> = found.into_iter().map(|found| found.id).collect();
+        let lives = all.iter().filter(|(id, _, dies)| id.segment() == usage.segment && !dies).map(|(id, ..)| *id);
+        assert_eq!(found, lives.collect::<Vec<_>>());
+        let again = history.account.give_back(usage.segment, Birth(5), Birth(5)).unwrap();
+        assert_eq!(again, GivenBack::Bytes(0), "it was given back before");
     }
 }
 

@@ -79,6 +79,11 @@ impl Header {
         });
     }
 
+    /// Where in `bytes` the next header may begin.
+    pub fn find(bytes: &[u8]) -> Option<usize> {
+        bytes.windows(MAGIC.len()).position(|bytes| bytes == MAGIC)
+    }
+
     /// Decodes the header at the start of `bytes`, which may go on after it.
     pub fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
         let mut from = Decoder::new(bytes);

@@ -1,12 +1,13 @@
-//! Moves what lives out of sparse segments, so that their files can be unlinked.
+//! Moves what lives out of sparse segments, so that their files can be unlinked, and gives back long dead stretches in the
+//! others, where they lie.
 //!
 //! Survivors are written in order of dataset, inode and offset: that also mends scans of files that
 //! were written at random. Ids and trees do not change, only where a slot says that it lies.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::atomic::Ordering;
 
-use crate::account::{Found, SlotKind};
+use crate::account::{Found, GivenBack, SegmentUsage, SlotKind};
 use crate::error::{ErrorKind, Result};
 use crate::extent::{Encoding, Extent, Sealed};
 use crate::format::{Birth, SegmentId};
@@ -18,6 +19,10 @@ use crate::tree::Node;
 const LIVE_PERCENT_MAX: u32 = 50;
 /// The level that survivors are compressed at: they have lived long enough to be worth more than at first.
 const LEVEL: i8 = 3;
+/// What looking through a segment for dead stretches costs of a step's budget, in bytes.
+const LOOK_COST: u64 = 1 << 20;
+/// So much more has to die in a segment that was looked through until it is worth another look.
+const DIED_MIN: u32 = 256 << 10;
 
 /// What cleaning remembers between steps.
 #[derive(Debug, Default)]
@@ -26,18 +31,29 @@ pub struct Cleaning {
     moved_before: Option<Birth>,
     /// Segments that something damaged keeps from emptying: a step does not come back to them.
     stuck: HashSet<SegmentId>,
+    /// Segments that were looked through for dead stretches, and how much lived in them then.
+    looked_through: HashMap<SegmentId, u32>,
+    /// The host cannot take a part of a file back.
+    cannot_punch: bool,
 }
 
 impl Core {
-    /// Moves up to about `budget` bytes. What it moved becomes free with the commits that follow.
+    /// Moves up to about `budget` bytes, which become free with the commits that follow; what is left of the budget goes
+    /// into dead stretches, which are given back at once.
     pub fn clean_step(&self, budget: u64) -> Result<Progress> {
         self.check()?;
         let mut cleaning = self.cleaning.lock();
+        let moved = self.empty_sparse(&mut cleaning, budget)?;
+        let given = self.give_back_dead(&mut cleaning, budget.saturating_sub(moved.done))?;
+        Ok(Progress { done: moved.done + given.done, idle: moved.idle && given.idle })
+    }
+
+    fn empty_sparse(&self, cleaning: &mut Cleaning, budget: u64) -> Result<Progress> {
         let committed = self.epoch.present();
         if cleaning.moved_before.is_some_and(|birth| committed <= birth) {
             return Ok(Progress { done: 0, idle: true });
         }
-        let (segments, found) = self.survivors(&cleaning, budget)?;
+        let (segments, found) = self.survivors(cleaning, budget)?;
         if segments.is_empty() {
             return Ok(Progress { done: 0, idle: true });
         }
@@ -55,6 +71,51 @@ impl Core {
         cleaning.moved_before = Some(committed);
         self.moved.store(true, Ordering::Release);
         Ok(Progress { done, idle: false })
+    }
+
+    /// Gives back long dead stretches of segments that are not worth emptying.
+    fn give_back_dead(&self, cleaning: &mut Cleaning, budget: u64) -> Result<Progress> {
+        let mut progress = Progress { done: 0, idle: true };
+        let mut looks = budget.div_ceil(LOOK_COST);
+        let durable = self.epoch.present();
+        for usage in self.worth_a_look(cleaning) {
+            if looks == 0 {
+                progress.idle = false;
+                break;
+            }
+            let given = self.store.account().give_back(usage.segment, durable, self.epoch.oldest());
+            if matches!(given, Ok(GivenBack::NotYet)) {
+                continue;
+            }
+            looks -= 1;
+            cleaning.looked_through.insert(usage.segment, usage.live);
+            match given {
+                Ok(GivenBack::Bytes(bytes)) => progress.done += bytes,
+                Err(error) if error.kind() == ErrorKind::Unsupported => cleaning.cannot_punch = true,
+                other => drop(other?),
+            }
+        }
+        if progress.done > 0 {
+            // The next commit is to write down what was given back.
+            self.moved.store(true, Ordering::Release);
+        }
+        Ok(progress)
+    }
+
+    /// Segments that are not worth emptying, and in which enough died since they were looked through last.
+    fn worth_a_look(&self, cleaning: &mut Cleaning) -> Vec<SegmentUsage> {
+        if cleaning.cannot_punch {
+            return Vec::new();
+        }
+        let mut segments = self.store.account().punchable_segments();
+        let listed: HashSet<SegmentId> = segments.iter().map(|usage| usage.segment).collect();
+        cleaning.looked_through.retain(|segment, _| listed.contains(segment));
+        segments.retain(|usage| {
+            let is_emptied = usage.is_sparse(LIVE_PERCENT_MAX) && !cleaning.stuck.contains(&usage.segment);
+            let before = cleaning.looked_through.get(&usage.segment);
+            !is_emptied && before.is_none_or(|live| usage.live + DIED_MIN <= *live)
+        });
+        segments
     }
 
     /// The sparsest segments, and all that lives in them, in the order in which it is to lie.
@@ -78,6 +139,10 @@ impl Core {
     fn move_one(&self, survivor: &Found) -> Result<u64> {
         let account = self.store.account();
         let (id, slot) = (survivor.id, survivor.slot);
+        if account.lookup(id)?.is_none_or(|now| now.place != slot.place) {
+            // It died since it was found.
+            return Ok(0);
+        }
         let mut stored = Vec::new();
         match slot.kind {
             SlotKind::Node => {
@@ -110,3 +175,6 @@ impl Core {
         })
     }
 }
+
+#[cfg(test)]
+mod tests;

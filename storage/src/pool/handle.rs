@@ -265,7 +265,8 @@ impl Pool {
         self.core.heed(self.core.reclaim_step(budget, now))
     }
 
-    /// Moves live extents out of sparse segments, up to `budget` bytes.
+    /// Moves live extents out of sparse segments, up to `budget` bytes, and gives back long dead stretches of others. Counts
+    /// bytes moved and bytes given back.
     pub fn clean_step(&self, budget: u64, _now: Timestamp) -> Result<Progress> {
         let step = self.core.heed(self.core.clean_step(budget))?;
         if step.idle {

@@ -52,7 +52,7 @@ pub struct PoolSpace {
     /// Stored bytes that something refers to, nodes and the account's pages included. Exact as of the last commit, but what
     /// died of an extent that lives in part counts until that is cleaned, and what was freed until two commits later.
     pub live: u64,
-    /// Bytes that the pool's files take on the host, at most: files are preallocated.
+    /// Bytes that the pool's segments take on the host, at most: files are preallocated. Without what was given back of them.
     pub stored: u64,
     /// Bytes the host still has for it, without the reserve.
     pub free: u64,

@@ -1,6 +1,7 @@
 //! Both streams and their files.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::sync::Arc;
 
 use crate::error::{Error, ErrorKind, Result};
@@ -144,6 +145,19 @@ impl Segments {
     pub fn retire(&self, segments: &[SegmentId]) -> Result<()> {
         segments.iter().try_for_each(|segment| self.files.remove(*segment))?;
         if segments.is_empty() { Ok(()) } else { self.files.sync() }
+    }
+
+    /// Gives pieces of a finished segment back to the host, for ever: offset and length, multiples of [`BLOCK_LEN`]. They
+    /// are gone when this returns. `NotFound` if the segment is gone already.
+    pub fn punch(&self, segment: SegmentId, pieces: &[Range<u32>]) -> Result<()> {
+        let act = "give back a part of a segment";
+        let file = self.files.handle(segment)?;
+        for piece in pieces {
+            let punched = file.punch(u64::from(piece.start), u64::from(piece.end - piece.start));
+            punched.map_err(|error| error.during(act))?;
+        }
+        // Else a crash could undo what is counted as done.
+        file.flush().map_err(|error| self.files.poison(error, act))
     }
 
     /// The segments whose files exist, spares included.

@@ -10,6 +10,8 @@ const VERSION: u16 = 1;
 const NAME: &str = "a usage page";
 const HEADER_LEN: usize = 4 + 2 + 2 + 8;
 const RECORD_LEN: usize = 4 + 4 + 6 + 1 + 1;
+/// What was punched is stored in such units: a segment that lives has fewer of them than a byte can count.
+const PUNCHED_UNIT: u32 = 256 << 10;
 /// Bytes of an encoded page, whatever is in it.
 pub const PAGE_LEN: usize = HEADER_LEN + PAGE_RECORDS as usize * RECORD_LEN;
 
@@ -21,7 +23,8 @@ impl Usage {
         for (segment, record) in self.page(page) {
             let at = HEADER_LEN + (segment.0 % PAGE_RECORDS) as usize * RECORD_LEN;
             out.bytes.resize(at, 0);
-            out.u32(record.live).u32(record.sealed).u48(record.newest.0).u8(record.stream as u8).u8(0);
+            out.u32(record.live).u32(record.sealed).u48(record.newest.0).u8(record.stream as u8);
+            out.u8((record.punched / PUNCHED_UNIT).min(255) as u8);
         }
         out.bytes.resize(PAGE_LEN, 0);
         out.bytes
@@ -38,9 +41,12 @@ impl Usage {
             let (live, sealed, newest) = (from.u32()?, from.u32()?, Birth(from.u48()?));
             let stream = Stream::ALL.get(usize::from(from.u8()?));
             let stream = *stream.filter(|_| number < SegmentId::LIMIT).ok_or(DecodeError::Field("stream"))?;
-            from.u8()?;
+            let punched = u32::from(from.u8()?) * PUNCHED_UNIT;
+            if punched > sealed {
+                return Err(DecodeError::Field("punched bytes"));
+            }
             if live > 0 {
-                self.load(SegmentId(number), Record { stream, live, sealed, newest });
+                self.load(SegmentId(number), Record { stream, live, sealed, newest, punched, changed: Birth(0) });
             }
         }
         Ok(())

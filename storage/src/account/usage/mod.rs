@@ -26,6 +26,10 @@ pub struct Record {
     pub sealed: u32,
     /// The newest commit that wrote something first here.
     pub newest: Birth,
+    /// Bytes given back to the host, at least: what of them is known after an opening is rounded down.
+    pub punched: u32,
+    /// The newest commit since the opening that counted something here as dead, or found it finished.
+    pub changed: Birth,
 }
 
 /// A finished segment and how full it is.
@@ -41,9 +45,18 @@ pub struct SegmentUsage {
     pub sealed: u32,
     /// The newest commit that wrote something first here.
     pub newest: Birth,
+    /// Bytes given back to the host, at least.
+    pub punched: u32,
 }
 
-/// The usage table, all of it in memory: 48 bytes a segment.
+impl SegmentUsage {
+    /// Whether at most `percent` of it lives.
+    pub fn is_sparse(&self, percent: u32) -> bool {
+        u64::from(self.live) * 100 <= u64::from(self.sealed) * u64::from(percent)
+    }
+}
+
+/// The usage table, all of it in memory: 56 bytes a segment.
 #[derive(Debug, Default)]
 pub struct Usage {
     records: BTreeMap<SegmentId, Record>,
@@ -52,27 +65,39 @@ pub struct Usage {
     /// Segments whose live bytes fell to zero, or never were more.
     emptied: BTreeSet<SegmentId>,
     live_total: u64,
+    punched_total: u64,
+}
+
+impl Record {
+    fn new(stream: Stream, newest: Birth) -> Self {
+        Self { stream, live: 0, sealed: 0, newest, punched: 0, changed: Birth(0) }
+    }
+
+    /// Bytes that nothing refers to and the host may still have.
+    pub fn dead(&self) -> u32 {
+        self.sealed.saturating_sub(self.live).saturating_sub(self.punched)
+    }
 }
 
 impl Usage {
     /// Counts the bytes at `place` as live; they were first written by commit `birth`.
     pub fn add(&mut self, stream: Stream, place: Place, birth: Birth) {
-        let unknown = Record { stream, live: 0, sealed: 0, newest: birth };
-        let record = self.records.entry(place.segment).or_insert(unknown);
+        let record = self.records.entry(place.segment).or_insert(Record::new(stream, birth));
         record.live += place.length;
         record.newest = record.newest.max(birth);
         self.live_total += u64::from(place.length);
         self.changed.insert(place.segment.0 / PAGE_RECORDS);
     }
 
-    /// Counts the bytes at `place` as dead.
-    pub fn subtract(&mut self, place: Place) -> Result<()> {
+    /// Counts the bytes at `place` as dead, which commit `birth` found so.
+    pub fn subtract(&mut self, place: Place, birth: Birth) -> Result<()> {
         let record = self.records.get_mut(&place.segment);
         let Some(record) = record.filter(|record| record.live >= place.length) else {
             let what = format!("count {} dead bytes in segment {:010x}", place.length, place.segment.0);
             return Err(Error::new(ErrorKind::Corrupt, what));
         };
         record.live -= place.length;
+        record.changed = record.changed.max(birth);
         if record.live == 0 {
             self.emptied.insert(place.segment);
         }
@@ -81,11 +106,11 @@ impl Usage {
         Ok(())
     }
 
-    /// Notes that a segment is not appended to any more.
-    pub fn finish(&mut self, stream: Stream, finished: Finished) {
-        let unknown = Record { stream, live: 0, sealed: 0, newest: Birth(0) };
-        let record = self.records.entry(finished.segment).or_insert(unknown);
+    /// Notes that a segment is not appended to any more, as commit `birth` found.
+    pub fn finish(&mut self, stream: Stream, finished: Finished, birth: Birth) {
+        let record = self.records.entry(finished.segment).or_insert(Record::new(stream, Birth(0)));
         record.sealed = finished.length;
+        record.changed = record.changed.max(birth);
         if record.live == 0 {
             self.emptied.insert(finished.segment);
         } else {
@@ -100,7 +125,7 @@ impl Usage {
         let gone: Vec<_> = self.emptied.iter().copied().filter(|segment| !keep(*segment)).collect();
         for segment in &gone {
             self.emptied.remove(segment);
-            records.remove(segment);
+            self.punched_total -= records.remove(segment).map_or(0, |record| u64::from(record.punched));
         }
         gone
     }
@@ -124,6 +149,7 @@ impl Usage {
     /// Takes in a record that was read.
     pub fn load(&mut self, segment: SegmentId, record: Record) {
         self.live_total += u64::from(record.live);
+        self.punched_total += u64::from(record.punched);
         self.records.insert(segment, record);
     }
 
@@ -138,6 +164,21 @@ impl Usage {
         live.map(|(segment, record)| (*segment, u64::from(record.live)))
     }
 
+    /// Notes how many bytes of a segment are given back to the host, and returns how many more that are.
+    pub fn set_punched(&mut self, segment: SegmentId, punched: u32) -> u32 {
+        let Some(record) = self.records.get_mut(&segment).filter(|record| record.punched < punched) else { return 0 };
+        let more = punched - record.punched;
+        record.punched = punched;
+        self.punched_total += u64::from(more);
+        self.changed.insert(segment.0 / PAGE_RECORDS);
+        more
+    }
+
+    /// All bytes given back.
+    pub fn punched_total(&self) -> u64 {
+        self.punched_total
+    }
+
     /// All live bytes.
     pub fn live_total(&self) -> u64 {
         self.live_total
@@ -147,8 +188,8 @@ impl Usage {
     pub fn finished(&self) -> impl Iterator<Item = SegmentUsage> {
         let finished = self.records.iter().filter(|(_, record)| record.sealed > 0 && record.live > 0);
         finished.map(|(segment, record)| {
-            let Record { stream, live, sealed, newest } = *record;
-            SegmentUsage { segment: *segment, stream, live, sealed, newest }
+            let Record { stream, live, sealed, newest, punched, .. } = *record;
+            SegmentUsage { segment: *segment, stream, live, sealed, newest, punched }
         })
     }
 }
