@@ -22,6 +22,18 @@ pub enum Owned {
     },
     /// Entries of a dead list that were born after a commit.
     Entries(OwedEntries),
+    /// Nothing more, but a way to some of that: who knows what is owned need not look there, and who reads all there is must, for
+    /// no other part reaches some of what only stands in a list.
+    Way {
+        /// Whose tree it is.
+        holder: Holder,
+        /// The tree.
+        root: Root,
+        /// What was born after the first and no later than the second, if another part has it.
+        births: (Birth, Birth),
+        /// What this tree has as well is reached another way.
+        other: Root,
+    },
 }
 
 /// What stands in a child's dead list, and only therefore is there still.
@@ -72,6 +84,10 @@ pub fn owned(catalog: &Catalog) -> Result<Vec<Owned>> {
         if let Some(parent) = forest.stands_for(holder) {
             parts.push(Owned::Entries(OwedEntries { holder: parent, list: catalog.list(holder)?, after }));
         }
+        let is_top = |id| !forest.is_hollow(Holder::Snapshot(id));
+        if forest.is_hollow(holder) && catalog.parent(holder).is_none_or(is_top) {
+            forest.ways(holder, &mut parts)?;
+        }
     }
     Ok(parts)
 }
@@ -100,6 +116,24 @@ impl Forest<'_> {
         (last == Some(holder)).then_some(Holder::Snapshot(id))
     }
 
+    /// The ways to what a hollow snapshot and those hollow below it have, but for the one that is owned: who stands for them comes
+    /// first, and each other one reaches what the one before does not.
+    fn ways(&self, top: Holder, parts: &mut Vec<Owned>) -> Result<()> {
+        let after = self.catalog.threshold(top);
+        let (mut below, mut before) = (vec![top], None);
+        while let Some(holder) = below.pop() {
+            if let (true, Holder::Snapshot(id)) = (self.is_hollow(holder), holder) {
+                below.extend(self.catalog.children(id).filter(|child| !self.is_going(*child)));
+                continue;
+            }
+            let root = self.catalog.state(holder)?.root;
+            if let Some(other) = before.replace(root) {
+                parts.push(Owned::Way { holder, root, births: (after, self.threshold(holder)), other });
+            }
+        }
+        Ok(())
+    }
+
     /// What the holder or those whom it stands for own was born later than this.
     fn threshold(&self, mut holder: Holder) -> Birth {
         while let Some(parent) = self.stands_for(holder) {
@@ -119,6 +153,7 @@ pub fn for_each_reference(
     owned(catalog)?.into_iter().try_for_each(|part| match part {
         Owned::Entries(entries) => entries.for_each(catalog, sources, &mut |dead| found(entries.holder, dead)),
         Owned::Tree { holder, root, after, from } => walk(sources, holder, &root, after, from, found),
+        Owned::Way { .. } => Ok(()),
     })
 }
 

@@ -29,14 +29,14 @@ impl<'a> Counting<'a> {
     /// Takes what the walk came upon.
     pub fn take(&mut self, holder: Option<Holder>, found: Found<'_>, meter: &mut Meter<'_>) {
         match found {
-            Found::Node { pointer, first, upper } if self.window.contains(pointer.id) => {
+            Found::Node { counts, pointer, first, upper } if self.window.contains(pointer.id) => {
                 if self.reads_nodes {
                     meter.count(1, NODE_SIZE as u64);
                 }
-                self.node(holder, pointer, first, upper);
+                self.node(holder, counts, pointer, first, upper);
             }
-            Found::Run(key, run) if self.window.contains(run.id) => self.run(holder, key, &run),
-            Found::Node { .. } | Found::Run(..) => {}
+            Found::Run { counts, key, run } if self.window.contains(run.id) => self.run(holder, counts, key, &run),
+            Found::Node { .. } | Found::Run { .. } => {}
             Found::Owed(dead) => self.window.owe(dead.id, dead.first, dead.count),
             lost => {
                 self.is_complete = false;
@@ -45,16 +45,18 @@ impl<'a> Counting<'a> {
         }
     }
 
-    fn node(&mut self, holder: Option<Holder>, pointer: &NodePointer, first: Key, upper: Option<Key>) {
-        let reference = Reference { id: pointer.id, first: 0, hashes: &[], is_node: true, block_len_log2: 0 };
+    fn node(&mut self, holder: Option<Holder>, counts: bool, pointer: &NodePointer, first: Key, upper: Option<Key>) {
+        let id = pointer.id;
+        let reference = Reference { id, first: 0, hashes: &[], is_node: true, block_len_log2: 0, counts };
         if let Some(problem) = self.window.refer(&reference) {
             self.findings.hit_node(Hit::node(holder, pointer, first, upper, problem));
         }
     }
 
-    fn run(&mut self, holder: Option<Holder>, key: Key, run: &RunRef<'_>) {
+    fn run(&mut self, holder: Option<Holder>, counts: bool, key: Key, run: &RunRef<'_>) {
         let block_len_log2 = self.block_len_log2(holder);
-        let reference = Reference { id: run.id, first: run.first, hashes: run.hashes, is_node: false, block_len_log2 };
+        let RunRef { id, first, hashes, .. } = *run;
+        let reference = Reference { id, first, hashes, is_node: false, block_len_log2, counts };
         if let Some(problem) = self.window.refer(&reference) {
             self.findings.hit(Hit::block(holder, run.id, key, problem));
         }

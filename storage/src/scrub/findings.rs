@@ -112,7 +112,7 @@ impl Findings {
                 self.hit_node(Hit::node(holder, pointer, first, upper, problem));
             }
             Found::Unknown(error) => self.note(told(&error)),
-            Found::Node { .. } | Found::Run(..) | Found::Owed(_) => {}
+            Found::Node { .. } | Found::Run { .. } | Found::Owed(_) => {}
         }
     }
 

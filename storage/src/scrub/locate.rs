@@ -21,12 +21,12 @@ pub fn find(scene: Scene<'_>, ground: &Ground, broken: &BTreeMap<SlotId, Broken>
     }
     walk(scene, &**scene.store, ground, &mut |holder, visited| {
         match visited {
-            Found::Node { pointer, first, upper } => {
+            Found::Node { pointer, first, upper, .. } => {
                 if let Some(broken) = broken.get(&pointer.id) {
                     found(Hit::node(holder, pointer, first, upper, broken.problem.clone()));
                 }
             }
-            Found::Run(key, run) => {
+            Found::Run { key, run, .. } => {
                 if let Some(broken) = broken.get(&run.id) {
                     let is_hit = |number: &u64| broken.blocks >> (u64::from(run.first) + number) & 1 == 1;
                     let hit = (0..run.hashes.len() as u64).filter(is_hit);
@@ -108,13 +108,16 @@ fn problem(hit: &Hit) -> String {
 }
 
 /// Who reaches what is hit, of those that can be used or undeleted: of each dataset its head, or the newest snapshot that does.
-/// All of these descend from its owner, and whatever descends from one that does not reach it does not either.
+/// All of these descend from its owner, or from the hollow snapshot that the owner stands for, and whatever descends from one that
+/// does not reach it does not either. What a hollow one reaches is not known.
 fn reaching(scene: Scene<'_>, owner: Holder, hit: &Hit) -> Vec<Holder> {
     let catalog = scene.catalog;
     let mut best: BTreeMap<DatasetId, (bool, bool, Holder)> = BTreeMap::new();
-    let mut below = vec![owner];
+    let hollow = |holder: &Holder| catalog.parent(*holder).map(Holder::Snapshot).filter(|id| catalog.is_hollow(*id));
+    let top = std::iter::successors(Some(owner), hollow).last().unwrap_or(owner);
+    let mut below = vec![top];
     while let Some(holder) = below.pop() {
-        if holder != owner && !reaches(&**scene.store, &root(catalog, holder), hit) {
+        if holder != owner && !catalog.is_hollow(holder) && !reaches(&**scene.store, &root(catalog, holder), hit) {
             continue;
         }
         if let Holder::Snapshot(id) = holder {

@@ -88,7 +88,7 @@ impl<'a> Verifier<'a> {
                 self.meter.total += NODE_SIZE as u64;
                 self.meter.go_on_soon()
             }
-            Found::Run(_, run) => {
+            Found::Run { run, .. } => {
                 pages.insert(first_of_page(run.id));
                 if let Ok(Some(slot)) = account.lookup(run.id) {
                     let share = run.hashes.len() as u64 * u64::from(slot.place.length);

@@ -1,4 +1,4 @@
-//! Every pointer, each once: of all that is stored, or of all that some heads and snapshots reach.
+//! Every pointer: of all that is stored, where each counts once, or of all that some heads and snapshots reach.
 
 use std::collections::HashSet;
 use std::ops::RangeInclusive;
@@ -10,7 +10,9 @@ use crate::format::{Birth, SlotId};
 use crate::reclaim::{Owned, Sources, owned};
 use crate::scrub::Scene;
 use crate::store::Store;
-use crate::tree::{Dead, ItemRef, Key, Node, NodePointer, NodeStore, Root, RunRef, Step, Visited, walk_all};
+use crate::tree::{
+    Dead, ItemRef, Key, Node, NodePointer, NodeStore, Root, RunRef, Step, Visited, walk_all, walk_beside,
+};
 
 /// What is walked.
 pub enum Ground {
@@ -25,6 +27,8 @@ pub enum Ground {
 pub enum Found<'a> {
     /// A pointer to a node, before that is read.
     Node {
+        /// Whether this is the one place where it counts.
+        counts: bool,
         /// The pointer.
         pointer: &'a NodePointer,
         /// All beneath it lies here or after.
@@ -33,7 +37,14 @@ pub enum Found<'a> {
         upper: Option<Key>,
     },
     /// Pointers to blocks.
-    Run(Key, RunRef<'a>),
+    Run {
+        /// Whether this is the one place where they count.
+        counts: bool,
+        /// Where they stand.
+        key: Key,
+        /// The pointers.
+        run: RunRef<'a>,
+    },
     /// Pointers that a job is to free yet.
     Owed(&'a Dead),
     /// A node that cannot be read, and all beneath it.
@@ -105,6 +116,14 @@ fn walk_whole(scene: Scene<'_>, nodes: &dyn NodeStore, visit: &mut Visit<'_>) {
             Owned::Tree { holder, root, after, from } => {
                 walk_tree(nodes, &Tree { holder: Some(holder), root, after, from }, None, visit)
             }
+            Owned::Way { holder, root, births, other } => {
+                let mut go_on = true;
+                walk_beside(nodes, &root, &other, births, &mut |visited| {
+                    go_on = tell(Some(holder), false, visited, visit);
+                    step(go_on)
+                });
+                go_on
+            }
             Owned::Entries(entries) => {
                 let sources = Sources { nodes, system: scene.system };
                 let mut go_on = true;
@@ -136,23 +155,37 @@ fn walk_tree(
     visit: &mut Visit<'_>,
 ) -> bool {
     let mut go_on = true;
-    let step = |go_on| if go_on { Step::Into } else { Step::Stop };
     walk_all(nodes, &tree.root, &mut |visited| {
-        go_on = match visited {
-            Visited::Node { pointer, first, upper, .. } => {
+        match &visited {
+            Visited::Node { pointer, upper, .. } => {
                 let skipped = pointer.birth <= tree.after || upper.is_some_and(|upper| upper <= tree.from);
                 if skipped || seen.as_mut().is_some_and(|seen| !seen.insert(pointer.id)) {
                     return Step::Past;
                 }
-                visit(tree.holder, Found::Node { pointer: &pointer, first, upper })
             }
-            Visited::Item(key, ItemRef::Run(run)) if run.birth > tree.after => visit(tree.holder, Found::Run(key, run)),
-            Visited::Item(..) => true,
-            Visited::Damage { pointer, first, upper, error } => {
-                visit(tree.holder, Found::Lost { pointer: &pointer, first, upper, error })
-            }
-        };
+            Visited::Item(_, ItemRef::Run(run)) if run.birth <= tree.after => return Step::Into,
+            _ => {}
+        }
+        go_on = tell(tree.holder, true, visited, visit);
         step(go_on)
     });
     go_on
+}
+
+fn step(go_on: bool) -> Step {
+    if go_on { Step::Into } else { Step::Stop }
+}
+
+/// Returns whether to go on.
+fn tell(holder: Option<Holder>, counts: bool, visited: Visited<'_>, visit: &mut Visit<'_>) -> bool {
+    match visited {
+        Visited::Node { pointer, first, upper, .. } => {
+            visit(holder, Found::Node { counts, pointer: &pointer, first, upper })
+        }
+        Visited::Item(key, ItemRef::Run(run)) => visit(holder, Found::Run { counts, key, run }),
+        Visited::Item(..) => true,
+        Visited::Damage { pointer, first, upper, error } => {
+            visit(holder, Found::Lost { pointer: &pointer, first, upper, error })
+        }
+    }
 }

@@ -36,6 +36,14 @@ pub struct Block {
     pub digest: u32,
 }
 
+impl Block {
+    /// Finds a reference more; where it does not count, it is as expected.
+    fn find(&mut self, counts: bool) {
+        self.found += 1;
+        self.expected += i64::from(!counts);
+    }
+}
+
 /// The slots of a range of ids.
 pub struct Window {
     ids: RangeInclusive<SlotId>,
@@ -58,6 +66,8 @@ pub struct Reference<'a> {
     pub is_node: bool,
     /// Bytes in a block, as a power of two.
     pub block_len_log2: u8,
+    /// Whether the account counts it; else it is another way to what is counted elsewhere.
+    pub counts: bool,
 }
 
 /// A few bits of a hash. Their sum over all who refer to a block tells, but for one in four thousand million, whether all of them
@@ -161,7 +171,7 @@ impl Window {
 
     /// Counts references. Returns what is wrong with them.
     pub fn refer(&mut self, reference: &Reference<'_>) -> Option<String> {
-        let Reference { id, first, hashes, is_node, block_len_log2 } = *reference;
+        let Reference { id, first, hashes, is_node, block_len_log2, counts } = *reference;
         let what = if is_node { "node" } else { "extent" };
         let Some(at) = self.find(id) else {
             return Some(match self.is_lost(id) {
@@ -174,7 +184,7 @@ impl Window {
             return Some(format!("the slot table has something else as the {what} {id:?}"));
         }
         if is_node {
-            self.blocks[entry.start as usize].found += 1;
+            self.blocks[entry.start as usize].find(counts);
             return None;
         }
         let known = if entry.block_len_log2 == 0 { block_len_log2 } else { entry.block_len_log2 };
@@ -186,7 +196,7 @@ impl Window {
         for (index, hash) in (first..).zip(hashes) {
             match self.block_mut(id, index) {
                 Some(block) => {
-                    block.found += 1;
+                    block.find(counts);
                     block.digest = block.digest.wrapping_add(digest(hash));
                 }
                 None => missing = missing.or(Some(index)),

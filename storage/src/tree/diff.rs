@@ -8,6 +8,7 @@ use std::cmp::Ordering;
 use std::sync::Arc;
 
 use crate::error::Result;
+use crate::format::Birth;
 use crate::tree::store::Subtree;
 use crate::tree::{BlockPointer, ItemRef, Key, Node, NodeStore, Root};
 
@@ -102,14 +103,15 @@ fn compare(
 
 /// What a cursor stands before.
 #[derive(Clone, Copy)]
-enum Next {
+pub(in crate::tree) enum Next {
     Subtree(Subtree),
     /// A value or block of the leaf on top of the stack.
     Content(Key),
 }
 
 impl Next {
-    fn key(&self) -> Key {
+    /// The first key of it.
+    pub fn key(&self) -> Key {
         match self {
             Self::Subtree(subtree) => subtree.lower(),
             Self::Content(key) => *key,
@@ -135,11 +137,11 @@ impl Next {
 }
 
 /// Goes through a tree in key order, and into a subtree only when told.
-struct Cursor<'a> {
-    store: &'a dyn NodeStore,
+pub(in crate::tree) struct Cursor<'a> {
+    pub store: &'a dyn NodeStore,
     /// The nodes on the way, each with the place of the entry that the cursor stands at or is in.
     stack: Vec<Frame>,
-    next: Option<Next>,
+    pub next: Option<Next>,
 }
 
 struct Frame {
@@ -151,12 +153,13 @@ struct Frame {
 }
 
 impl<'a> Cursor<'a> {
-    fn new(store: &'a dyn NodeStore, root: &Root) -> Self {
+    /// Stands before the whole tree.
+    pub fn new(store: &'a dyn NodeStore, root: &Root) -> Self {
         Self { store, stack: Vec::new(), next: Subtree::whole(root).map(Next::Subtree) }
     }
 
     /// Goes into the subtree that the cursor stands before.
-    fn open(&mut self) -> Result<()> {
+    pub fn open(&mut self) -> Result<()> {
         if let Some(Next::Subtree(subtree)) = self.next {
             let node = subtree.load(self.store)?;
             self.stack.push(Frame { subtree, node, entry: 0, blocks: 0 });
@@ -166,7 +169,7 @@ impl<'a> Cursor<'a> {
     }
 
     /// Passes the subtree, value or block that the cursor stands before.
-    fn pass(&mut self) {
+    pub fn pass(&mut self) {
         self.next = None;
         while let Some(frame) = self.stack.last_mut() {
             frame.advance();
@@ -176,6 +179,26 @@ impl<'a> Cursor<'a> {
             }
             self.stack.pop();
         }
+    }
+
+    /// Passes all of the item of which the cursor stands before a value or block.
+    pub fn pass_item(&mut self) {
+        let positions = self.item().map_or(1, |(_, item)| item.positions());
+        if let Some(frame) = self.stack.last_mut().filter(|_| positions > 1) {
+            frame.blocks = positions as usize - 1;
+        }
+        self.pass();
+    }
+
+    /// The item of which the cursor stands before a value or block.
+    pub fn item(&self) -> Option<(Key, ItemRef<'_>)> {
+        let frame = self.stack.last().filter(|_| matches!(self.next, Some(Next::Content(_))))?;
+        if let Node::Leaf(leaf) = &*frame.node { Some(leaf.item(frame.entry)) } else { None }
+    }
+
+    /// When the node was born that what the cursor stands before is in.
+    pub fn parent_birth(&self) -> Option<Birth> {
+        self.stack.last().map(|frame| frame.subtree.pointer.birth)
     }
 
     fn content(&self) -> Option<(Key, Content<'_>)> {

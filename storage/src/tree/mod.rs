@@ -4,6 +4,7 @@
 //! kept, and every edit makes another root.
 
 mod apply;
+mod beside;
 mod buffer;
 mod builder;
 mod codec;
@@ -18,6 +19,7 @@ mod store;
 mod walk;
 
 pub use apply::{Applied, BlockDelta, apply};
+pub use beside::walk_beside;
 pub use codec::NODE_SIZE;
 pub use diff::{Change, Content, diff};
 pub use edit::Edit;

@@ -176,7 +176,7 @@ fn walk_subtree(
 }
 
 /// What no single node's bytes can tell.
-fn check(node: &Node, subtree: &Subtree, parent_birth: Birth) -> Result<()> {
+pub(in crate::tree) fn check(node: &Node, subtree: &Subtree, parent_birth: Birth) -> Result<()> {
     let birth = subtree.pointer.birth;
     let (last, newest) = match node {
         Node::Leaf(leaf) => {

@@ -240,12 +240,18 @@ impl World {
 
     /// Reclaims all there is, however little, and checks at each commit: then exactly that is stored which is needed.
     pub fn settle(&mut self) {
+        let budgets = [&[1][..], &[1, 30, 300]][self.random.below(2) as usize];
         self.sifter.hurry();
         loop {
-            let budget = [1, 30, 300][self.random.below(3) as usize];
+            let budget = budgets[self.random.below(budgets.len() as u64) as usize];
             let idle = self.reclaim(budget).idle;
             self.commit();
             self.check();
+            if self.random.below(6) == 0 {
+                self.save_and_load();
+                self.sifter.hurry();
+                continue;
+            }
             if idle {
                 break;
             }

@@ -38,6 +38,52 @@ fn a_walk_skips_what_is_old() {
 }
 
 #[test]
+fn what_another_tree_has_not_is_visited() {
+    let mut skipped = 0;
+    for seed in 0..10 {
+        let mut history = History::new(seed);
+        let mut roots = vec![Root::EMPTY];
+        for _ in 0..30 {
+            let edits = history.batch();
+            history.apply(edits);
+            roots.push(history.root);
+        }
+        for (own, other) in [(30, 29), (20, 30), (30, 10), (15, 16), (30, 30), (30, 0), (0, 30)] {
+            for births in [(0, 40), (0, 12), (8, 22), (28, 29)] {
+                let mut found = Pointers::new();
+                let births = (Birth(births.0), Birth(births.1));
+                walk_beside(&history.store, &roots[own], &roots[other], births, &mut |visited| {
+                    match visited {
+                        Visited::Node { pointer, .. } => count(&mut found, pointer.dead(), 1),
+                        Visited::Item(_, ItemRef::Run(run)) => count(&mut found, run.dead(), 1),
+                        other => panic!("{other:?}"),
+                    }
+                    Step::Into
+                });
+                let mut all = pointers(&history.store, &roots[own]);
+                all.retain(|pointer, _| pointer.birth > births.0 && pointer.birth <= births.1);
+                let has = |pointers: &Pointers, (pointer, number): (&Dead, &i64)| pointers.get(pointer) >= Some(number);
+                assert!(found.iter().all(|found| has(&all, found)));
+                skipped += all.len() - found.len();
+                for (pointer, number) in pointers(&history.store, &roots[other]) {
+                    let left = all.get(&pointer).copied().unwrap_or(0) - number;
+                    if left > 0 {
+                        all.insert(pointer, left)
+                    } else {
+                        all.remove(&pointer)
+                    };
+                }
+                assert!(all.iter().all(|missing| has(&found, missing)), "{own} beside {other}");
+            }
+        }
+        let reads = history.store.reads.load(Ordering::Relaxed);
+        walk_beside(&history.store, &roots[30], &roots[30], (Birth(0), Birth(40)), &mut |_| panic!("the same"));
+        assert_eq!(history.store.reads.load(Ordering::Relaxed), reads);
+    }
+    assert!(skipped > 10_000, "{skipped}");
+}
+
+#[test]
 fn damage_is_told_with_its_keys_and_hides_nothing_else() {
     let mut history = History::new(2);
     for _ in 0..30 {

@@ -23,7 +23,8 @@ pub struct Piece {
     pub place: Place,
 }
 
-/// Two datasets, of which one has snapshots and a clone, one that is destroyed, and one that is being reclaimed.
+/// Two datasets, of which one has snapshots and a clone, one that is destroyed, one that is being reclaimed, and a family whose
+/// common ancestors are hidden and gave up what all had lost.
 pub fn world() -> World {
     let world = World::new(1);
     let small =
@@ -44,12 +45,43 @@ pub fn world() -> World {
     world.put("e", "big", 0, 4, 250_000);
     world.put("e", "again", 0, 4, 250_000);
     world.put("gone", "f", 0, 300, 50_000);
+    sifted_family(&world, &small);
     (0..200).for_each(|number| world.put("purged", &format!("f{number}"), 0, 400 + number, 5_000));
     world.pool.destroy("purged", false, Timestamp::default()).unwrap();
     world.pool.purge(Timestamp { seconds: 1, nanoseconds: 0 }, world.now()).unwrap();
     world.pool.destroy("gone", false, world.now()).unwrap();
     world.pool.reclaim_step(100, world.now()).unwrap();
     world
+}
+
+fn sifted_family(world: &World, properties: &Properties) {
+    let clone = |of: &str, name| {
+        world.pool.clone_snapshot(of, name, &PropertyChange::default(), world.now()).unwrap();
+    };
+    let file = |dataset: &str, number: u64, version| {
+        world.put(dataset, &format!("d{}/f{number}", number / 8), 0, version, 9_000)
+    };
+    world.pool.create_dataset("f", properties, world.now()).unwrap();
+    (0..64).for_each(|number| file("f", number, 2500 + number));
+    world.pool.snapshot(&[("f", "top")], world.now()).unwrap();
+    clone("f@top", "f1");
+    clone("f@top", "f2");
+    (0..8).for_each(|number| file("f1", number, 2600 + number));
+    world.pool.snapshot(&[("f1", "below")], world.now()).unwrap();
+    clone("f1@below", "g");
+    // Each has lost what the others have, and all some of the same.
+    for (dataset, lost) in [("f", 12..30), ("f1", 4..20), ("f2", 16..40), ("g", 16..24)] {
+        lost.for_each(|number| file(dataset, number, 2700 + number));
+    }
+    for snapshot in ["f@top", "f1@below"] {
+        world.pool.destroy(snapshot, false, Timestamp::default()).unwrap();
+    }
+    world.pool.purge(Timestamp { seconds: 1, nanoseconds: 0 }, world.now()).unwrap();
+    let before = world.pool.space().unwrap().live;
+    world.settle();
+    assert!(world.pool.space().unwrap().live < before, "nothing was lost by all");
+    file("f2", 50, 2800);
+    world.commit();
 }
 
 /// Tries to read every file of every dataset and snapshot, from the disk.

@@ -1,6 +1,6 @@
 //! Whatever happens, nothing is wrong: half reclaimed, cleaned, crashed, changed meanwhile.
 
-use crate::catalog::{Compression, Properties};
+use crate::catalog::{Compression, Properties, PropertyChange};
 use crate::format::Timestamp;
 use crate::pool::world::World;
 
@@ -83,4 +83,38 @@ fn half_a_merge_is_sound() {
         assert_eq!(world.core().verify(None, &mut |_, _| true).unwrap().damage, []);
     }
     assert!(steps > 2, "the list was sorted out in {steps} steps");
+}
+
+/// What all clones of a snapshot have lost is taken out of one dead list after the other.
+#[test]
+fn half_a_sifting_is_sound() {
+    let world = World::new(4);
+    let small =
+        Properties { block_size: 4096, extent_size: 4096, compression: Compression::Off, ..Properties::default() };
+    world.pool.create_dataset("d", &small, world.now()).unwrap();
+    let write = |dataset: &str, blocks: std::ops::Range<u64>, number| {
+        blocks.for_each(|block| world.put(dataset, "f", block * 8192, 4 * block + number, 4096));
+    };
+    write("d", 0..1500, 0);
+    world.pool.snapshot(&[("d", "origin")], world.now()).unwrap();
+    for (name, blocks, number) in [("a", 0..900, 10_000), ("b", 300..1200, 20_000), ("d", 200..1500, 30_000)] {
+        if name != "d" {
+            world.pool.clone_snapshot("d@origin", name, &PropertyChange::default(), world.now()).unwrap();
+        }
+        write(name, blocks, number);
+    }
+    world.pool.destroy("d@origin", false, Timestamp::default()).unwrap();
+    let (live, foretold) = (world.pool.space().unwrap().live, world.pool.space().unwrap().awaiting);
+    world.pool.purge(Timestamp { seconds: 1, nanoseconds: 0 }, world.now()).unwrap();
+    let mut steps = 0;
+    while !world.pool.reclaim_step(1, world.now()).unwrap().idle {
+        steps += 1;
+        if steps % 3 == 0 {
+            assert_eq!(world.core().verify(None, &mut |_, _| true).unwrap().damage, []);
+        }
+    }
+    world.settle();
+    let freed = live - world.pool.space().unwrap().live;
+    assert!(foretold > 600 * 4096 && freed.abs_diff(foretold) < foretold / 20, "{freed} freed, {foretold} foretold");
+    assert!(steps > 30, "the lists were gone through in {steps} steps");
 }
