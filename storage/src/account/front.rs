@@ -204,6 +204,8 @@ impl Account {
                 continue;
             }
             let stored = match (ledger.fresh(id), &page) {
+                // What a later commit brings is not there yet, for this one.
+                (Some(fresh), _) if fresh.birth > generation => 0,
                 (Some(fresh), _) => u64::from(fresh.slot.live >> index & 1),
                 (None, Some(page)) => page.count(slot, index),
                 (None, None) => 0,

@@ -34,6 +34,11 @@ impl LogPosition {
     /// Bytes that it takes.
     pub const LEN: usize = 8 + 8 + 32;
 
+    /// The number of the group that begins here: records of groups before it came earlier.
+    pub fn sequence(&self) -> u64 {
+        self.sequence
+    }
+
     /// Appends the position.
     pub fn encode(&self, into: &mut Encoder) {
         into.u64(self.offset).u64(self.sequence).raw(&self.previous.0);

@@ -42,6 +42,15 @@ const UNFLUSHED_LEN_MAX: u64 = 8 << 20;
 #[must_use = "a record is durable only after a wait for its ticket"]
 pub struct Ticket(u64);
 
+/// A record that was found in the log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Logged {
+    /// The number of its group, which tells whether it came before a [`LogPosition`].
+    pub sequence: u64,
+    /// What was appended.
+    pub bytes: Vec<u8>,
+}
+
 /// The log of an open pool.
 pub struct IntentLog {
     ring: Ring,
@@ -100,7 +109,7 @@ impl IntentLog {
     ///
     /// `pool` marks groups as this log's. Derived from the pool's secret, it also keeps a record's own
     /// bytes, which users may choose, from passing for a group when the rest of their group was torn.
-    pub fn open(media: &dyn Media, pool: PoolId, from: LogPosition) -> Result<(Self, Vec<Vec<u8>>)> {
+    pub fn open(media: &dyn Media, pool: PoolId, from: LogPosition) -> Result<(Self, Vec<Logged>)> {
         let act = "cannot open the intent log";
         let ring = Ring::open(media).map_err(|error| error.during(act))?;
         let group_len = group_len_max(&ring);
@@ -126,7 +135,7 @@ impl IntentLog {
 
     /// The records that [`IntentLog::open`] would return, for who is to decide whether to open the log from there: changes
     /// nothing. `Corrupt` also where the ring was written over since, so that there were more records.
-    pub fn look(media: &dyn Media, pool: PoolId, from: LogPosition) -> Result<Vec<Vec<u8>>> {
+    pub fn look(media: &dyn Media, pool: PoolId, from: LogPosition) -> Result<Vec<Logged>> {
         let look = || {
             let ring = Ring::open(media)?;
             replay::look(&ring, pool, from, group_len_max(&ring)).map(|replayed| replayed.records)
@@ -181,6 +190,11 @@ impl IntentLog {
         let mut state = self.state.lock();
         self.seal(&mut state);
         LogPosition { offset: state.open.offset(), sequence: state.open.sequence(), previous: state.chain }
+    }
+
+    /// Returns when every record before a position is durable. `Poisoned` as with [`IntentLog::wait`].
+    pub fn wait_before(&self, position: &LogPosition) -> Result<()> {
+        self.wait(Ticket(position.sequence - 1))
     }
 
     /// Lets the ring overwrite what is before `position`: no superblock that may still be opened needs it.

@@ -5,9 +5,9 @@
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::{Checksum, DecodeError, PoolId};
-use crate::intent::LogPosition;
 use crate::intent::codec::GroupHeader;
 use crate::intent::ring::{PAGE_LEN, Ring};
+use crate::intent::{LogPosition, Logged};
 use crate::media::{Buffer, BufferPool};
 
 /// Bytes read ahead at once.
@@ -18,7 +18,7 @@ const WINDOW_LEN_MAX: u64 = 4 << 20;
 const SEARCH_LEN_MAX: u64 = 64 << 20;
 
 pub(super) struct Replayed {
-    pub records: Vec<Vec<u8>>,
+    pub records: Vec<Logged>,
     pub end: LogPosition,
 }
 
@@ -76,7 +76,9 @@ impl Window<'_> {
                 break;
             }
             let group = self.bytes(end.offset, u64::from(header.len))?;
-            replayed.records.append(&mut header.records(group)?);
+            let sequence = header.sequence;
+            let records = header.records(group)?.into_iter().map(|bytes| Logged { sequence, bytes });
+            replayed.records.extend(records);
             end.offset += u64::from(header.len).next_multiple_of(PAGE_LEN);
             end.sequence += 1;
             end.previous = hash;

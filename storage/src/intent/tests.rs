@@ -13,8 +13,14 @@ fn media_with_log(size: u64) -> Simulator {
     media
 }
 
-fn open(media: &Simulator, from: LogPosition) -> Result<(IntentLog, Vec<Vec<u8>>)> {
+fn open_numbered(media: &Simulator, from: LogPosition) -> Result<(IntentLog, Vec<Logged>)> {
     IntentLog::open(media, POOL, from)
+}
+
+/// Like [`IntentLog::open`], without the numbers of groups.
+fn open(media: &Simulator, from: LogPosition) -> Result<(IntentLog, Vec<Vec<u8>>)> {
+    let (log, found) = open_numbered(media, from)?;
+    Ok((log, found.into_iter().map(|record| record.bytes).collect()))
 }
 
 fn replayed(media: &Simulator, from: LogPosition) -> Vec<Vec<u8>> {
@@ -28,6 +34,22 @@ struct Model {
     records: Vec<Vec<u8>>,
     promised: usize,
     laps: u64,
+    /// Positions between records, by the number of their group, and how many records came before.
+    positions: Vec<(u64, usize)>,
+}
+
+impl Model {
+    fn new(from: LogPosition) -> Self {
+        Self { from, records: Vec::new(), promised: 0, laps: from.offset / SIZE, positions: Vec::new() }
+    }
+
+    /// Whether records tell by their numbers which positions they came after.
+    fn agrees_on_positions(&self, found: &[Logged]) -> bool {
+        let is_told = |(sequence, before): &(u64, usize)| {
+            (0..).zip(found).all(|(at, record)| (record.sequence < *sequence) == (at < *before))
+        };
+        self.positions.iter().all(is_told)
+    }
 }
 
 /// Appends, waits and commits at random until something fails or `steps` are done.
@@ -39,10 +61,10 @@ fn live(log: &IntentLog, model: &mut Model, choices: &mut Choices, steps: usize)
                 let from = log.position();
                 // The pool makes a superblock that names the position durable here.
                 log.release(from);
-                *model = Model { from, records: Vec::new(), promised: 0, laps: from.offset / SIZE };
+                *model = Model::new(from);
                 last = None;
             }
-            1 => drop(log.position()),
+            1 => model.positions.push((log.position().sequence(), model.records.len())),
             2..4 => {
                 if let Some((count, ticket)) = last.take() {
                     log.wait(ticket)?;
@@ -73,14 +95,17 @@ fn what_a_crash_leaves_is_a_beginning_with_all_that_was_promised() {
     for seed in 0..150 {
         let mut choices = Choices::new(seed);
         let mut media = media_with_log(SIZE);
-        let mut model = Model { from: LogPosition::START, records: Vec::new(), promised: 0, laps: 0 };
+        let mut model = Model::new(LogPosition::START);
         for _ in 0..12 {
             let looked = IntentLog::look(&media, POOL, model.from);
-            let (log, found) = open(&media, model.from).unwrap_or_else(|error| panic!("{seed}: {error:?}"));
+            let (log, found) = open_numbered(&media, model.from).unwrap_or_else(|error| panic!("{seed}: {error:?}"));
             assert!(looked.is_ok_and(|looked| looked == found), "{seed}: looking tells something else");
+            assert!(model.agrees_on_positions(&found), "{seed}: a record is on the wrong side of a position");
+            let found: Vec<_> = found.into_iter().map(|record| record.bytes).collect();
             assert!(found.len() >= model.promised, "{seed}: a promised record is lost");
             assert!(model.records.starts_with(&found), "{seed}: never appended, or in another order");
             model.records = found;
+            model.positions.clear();
             model.promised = model.records.len();
             media.set_fuse(Some(choices.below(60)));
             let _ = live(&log, &mut model, &mut choices, 200);

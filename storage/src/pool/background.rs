@@ -26,7 +26,7 @@ impl Core {
         if !is_needed {
             return Ok(Progress { done: reaped + read, idle: reaped + read == 0 });
         }
-        let step = self.submit(now, move |change| {
+        let step = self.submit(Vec::new(), now, move |change| {
             let core = change.core;
             let account = core.store.account();
             let birth = change.birth;
@@ -107,7 +107,7 @@ impl Core {
             if head.is_retained(inode) {
                 continue;
             }
-            self.make_room(0, now)?;
+            self.make_room_for(head, 0, now)?;
             let _gate = self.gate.read();
             let mut operations = head.operate()?;
             let (_pin, present) = self.view(head)?;

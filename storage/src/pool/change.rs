@@ -55,7 +55,7 @@ impl Core {
                     self.commit_if_none_since(seen, now)?;
                 }
                 Err(error) => return Err(error),
-                Ok(None) => self.commit_if_none_since(seen, now)?,
+                Ok(None) => self.commit_head_if_none_since(head, seen, now)?,
                 Ok(Some((done, ticket))) => {
                     if let (Some(ticket), Promise::Durable) = (ticket, promise) {
                         self.log.wait(ticket).inspect_err(|_| self.poison())?;

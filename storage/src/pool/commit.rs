@@ -1,251 +1,175 @@
-//! The atomic step that makes new roots the durable ones.
+//! Who commits, when, and what waits for it.
 //!
-//! Order: cut, write back, verbs, system tree, account, flush, superblock; only then are roots
-//! installed, the log before the *previous* commit released, and segments given back, so that either
-//! superblock slot opens whole. After an error in between nothing is known, and the pool is poisoned.
+//! A *whole* commit takes along the changes of all heads. While it writes back what they had, others
+//! may make *small* ones: of the heads that a verb or a sync is about, so that these do not wait for all
+//! the rest. What a whole commit is writing back belongs to it alone: who needs that waits for it.
+//!
+//! Invariant: `flight` is locked for the whole of a whole commit, `committed` while roots change; who takes both takes
+//! them in this order.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use parking_lot::{Mutex, MutexGuard};
 
-use crate::account::{Account, AccountState, Mark};
-use crate::catalog::{Catalog, Compression, Holder, State};
-use crate::content::{WriteBack, write_back};
+use crate::catalog::Holder;
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::{Birth, Timestamp};
-use crate::intent::LogPosition;
 use crate::pool::core::{Committed, Core};
-use crate::pool::head::{Frozen, Head};
-use crate::pool::payload::Payload;
-use crate::pool::view::Latest;
-use crate::segment::Place;
-use crate::store::CommitWriter;
-use crate::superblock::{COPY_LEN, Superblock};
-use crate::tree::{Dead, Root, apply};
+use crate::pool::cut::{Act, Cut, Job};
+use crate::pool::head::Head;
+use crate::pool::publish::Change;
 
-/// A verb that waits for a commit to be part of.
-pub type Job = Box<dyn FnOnce(&mut Change<'_>) + Send>;
-/// What follows a verb once it is durable.
-type After = Box<dyn FnOnce(&Core) + Send>;
-
-/// What a verb sees and changes inside a commit.
-pub struct Change<'a> {
-    /// The pool.
-    pub core: &'a Core,
-    /// Datasets and snapshots.
-    pub catalog: &'a mut Catalog,
-    /// The commit.
-    pub birth: Birth,
-    /// The last commit's system tree.
-    pub system: Root,
-    after: Vec<After>,
-}
-
-impl Change<'_> {
-    /// Has `act` done once the commit is durable.
-    pub fn then(&mut self, act: impl FnOnce(&Core) + Send + 'static) {
-        self.after.push(Box::new(act));
-    }
-}
-
-struct Cut {
-    heads: Vec<Frozen>,
-    jobs: Vec<Job>,
-    log: LogPosition,
-}
-
-struct Written {
-    head: Arc<Head>,
-    state: State,
-    dead: Vec<Dead>,
-    dirty_len: u64,
-}
+/// With more dirty bytes a whole commit lets small ones pass while it writes them back.
+const LONG_LEN_MIN: u64 = 2 << 20;
+/// The same as a part of the budget, when that is small.
+const LONG_PART: u64 = 16;
+/// Numbers that a long commit leaves to the small ones that pass it: odd, so that it goes into the other slot if none does.
+const NUMBERS_LEFT: u64 = (1 << 16) + 1;
 
 impl Core {
     /// Makes everything so far durable.
     pub fn commit(&self, now: Timestamp) -> Result<()> {
-        let mut committed = self.committed.lock();
-        self.commit_locked(&mut committed, now)
+        let _flight = self.flight.lock();
+        self.commit_whole(now)
     }
 
-    /// Returns when a commit that was cut after `seen` (a value of `last_cut`) is durable: another's, or its own.
+    /// Returns when a whole commit that was cut after `seen` (a value of `last_cut`) is durable: another's, or its own.
     pub fn commit_if_none_since(&self, seen: u64, now: Timestamp) -> Result<()> {
-        let mut committed = self.committed.lock();
-        match committed.birth.0 > seen {
+        let _flight = self.flight.lock();
+        match self.last_whole.load(Ordering::Acquire) > seen {
             true => self.check(),
-            false => self.commit_locked(&mut committed, now),
+            false => self.commit_whole(now),
         }
     }
 
-    /// Does a verb inside a commit, and returns when that is durable. Verbs that come together share one.
+    /// The same for any commit that has one head's changes.
+    pub fn commit_head_if_none_since(&self, head: &Head, seen: u64, now: Timestamp) -> Result<()> {
+        let done = || self.last_whole.load(Ordering::Acquire).max(head.last_cut()) > seen;
+        self.commit_some(&[head.holder], &done, now)
+    }
+
+    /// Does a verb inside a commit that has the changes so far of some heads, and returns when that is durable. Verbs that
+    /// come together share one.
     pub fn submit<T: Send + 'static>(
         &self,
+        heads: Vec<Holder>,
         now: Timestamp,
         verb: impl FnOnce(&mut Change<'_>) -> Result<T> + Send + 'static,
     ) -> Result<T> {
         self.check()?;
         let answer = Arc::new(Mutex::new(None));
         let slot = Arc::clone(&answer);
-        self.jobs.lock().push(Box::new(move |change| *slot.lock() = Some(verb(change))));
-        let mut committed = self.committed.lock();
-        // Another's commit may have taken it along; that one is durable by now, or has poisoned the pool.
-        if answer.lock().is_none() {
-            self.commit_locked(&mut committed, now)?;
-        }
-        self.check()?;
+        let act: Act = Box::new(move |change| *slot.lock() = Some(verb(change)));
+        self.jobs.lock().push(Job { heads: heads.clone(), act });
+        // Another's commit may take it along; that one is durable when this is seen, or has poisoned the pool.
+        self.commit_some(&heads, &|| answer.lock().is_some(), now)?;
         let answer = answer.lock().take();
         answer.unwrap_or_else(|| Err(ErrorKind::Poisoned.into()))
     }
 
     /// The commit that ends recovery. It fails for its own reason, since there is no pool yet to be reopened.
     pub fn first_commit(&self, now: Timestamp) -> Result<()> {
-        let mut committed = self.committed.lock();
-        self.try_commit(&mut committed, now)
+        let _flight = self.flight.lock();
+        self.try_commit_whole(now)
     }
 
-    fn commit_locked(&self, committed: &mut MutexGuard<'_, Committed>, now: Timestamp) -> Result<()> {
+    /// Whether a verb about these heads would have to wait for a commit that is under way.
+    pub fn is_busy_with(&self, heads: &[Holder]) -> bool {
+        self.committed.try_lock().is_none_or(|committed| self.must_wait(&committed, heads))
+    }
+
+    /// Commits what all heads have. The flight is locked.
+    fn commit_whole(&self, now: Timestamp) -> Result<()> {
         self.check()?;
-        self.try_commit(committed, now).map_err(|error| {
+        self.poison_unless(self.try_commit_whole(now))
+    }
+
+    fn try_commit_whole(&self, now: Timestamp) -> Result<()> {
+        let mut committed = self.committed.lock();
+        self.check()?;
+        let cut = self.cut_whole(false);
+        let quiet = cut.heads.is_empty() && !self.moved.swap(false, Ordering::AcqRel);
+        committed.idle = if quiet { committed.idle + 1 } else { 0 };
+        let ticket = cut.ticket;
+        // What a commit frees is given back by the second after it.
+        if committed.idle <= 2 || self.store.account().totals().pending > 0 {
+            self.write_whole(&mut committed, cut, now)?;
+            self.tally.whole_commits.fetch_add(1, Ordering::Relaxed);
+        }
+        self.last_whole.store(ticket, Ordering::Release);
+        Ok(())
+    }
+
+    fn write_whole(&self, committed: &mut MutexGuard<'_, Committed>, cut: Cut, now: Timestamp) -> Result<()> {
+        let dirty: u64 = cut.heads.iter().map(|frozen| frozen.dirty_len).sum();
+        if dirty < LONG_LEN_MIN.min(self.budgets.dirty / LONG_PART) {
+            return self.write(committed, cut, now);
+        }
+        let birth = Birth(committed.birth.0 + NUMBERS_LEFT);
+        committed.reserved = Some(birth);
+        // What small commits free meanwhile stays until this one has decided what it refers to.
+        let pin = self.epoch.pin();
+        let written = MutexGuard::unlocked(committed, || self.write_back(cut.heads, birth))?;
+        drop(pin);
+        committed.reserved = None;
+        self.check()?;
+        if (birth.0 - committed.birth.0).is_multiple_of(2) {
+            // An odd number of small ones passed: one more, lest this overwrite the last of them.
+            let (next, log) = (Birth(committed.birth.0 + 1), (committed.log, committed.cuts.clone()));
+            self.publish(committed, next, &[], Vec::new(), log, now)?;
+        }
+        let cuts = committed.cuts.after(&cut.log);
+        self.publish(committed, birth, &written, Vec::new(), (cut.log, cuts), now)
+    }
+
+    /// Commits what some heads have, and verbs that wait, unless by then `done` tells that another commit did.
+    fn commit_some(&self, heads: &[Holder], done: &dyn Fn() -> bool, now: Timestamp) -> Result<()> {
+        let mut flight = None;
+        loop {
+            let mut committed = self.committed.lock();
+            self.check()?;
+            if done() {
+                return Ok(());
+            }
+            let is_large = !self.has_place_for(&committed, heads);
+            if flight.is_none() && (is_large || self.must_wait(&committed, heads)) {
+                drop(committed);
+                flight = Some(self.flight.lock());
+                continue;
+            }
+            committed.idle = 0;
+            let cut = if is_large { self.cut_whole(true) } else { self.cut_some(&committed, heads) };
+            let whole = cut.whole.then_some(cut.ticket);
+            self.poison_unless(self.write(&mut committed, cut, now))?;
+            if let Some(ticket) = whole {
+                self.tally.whole_commits.fetch_add(1, Ordering::Relaxed);
+                self.last_whole.store(ticket, Ordering::Release);
+            }
+            return self.check();
+        }
+    }
+
+    /// Whether one of these is being written back, or the numbers before that commit's are used up.
+    fn must_wait(&self, committed: &Committed, heads: &[Holder]) -> bool {
+        let is_used_up = |reserved: Birth| committed.birth.0 + 2 >= reserved.0;
+        committed.reserved.is_some_and(|reserved| is_used_up(reserved) || self.is_any_frozen(heads))
+    }
+
+    /// Writes a cut back and makes it durable, with nothing in between.
+    fn write(&self, committed: &mut Committed, cut: Cut, now: Timestamp) -> Result<()> {
+        let birth = Birth(committed.birth.0 + 1);
+        let written = self.write_back(cut.heads, birth)?;
+        if !cut.whole {
+            self.log.wait_before(&cut.logged)?;
+        }
+        self.publish(committed, birth, &written, cut.jobs, (cut.log, cut.cuts), now)
+    }
+
+    fn poison_unless(&self, written: Result<()>) -> Result<()> {
+        written.map_err(|error| {
             self.poison();
             Error::because(ErrorKind::Poisoned, "a commit failed: reopen the pool", error)
         })
     }
-
-    fn try_commit(&self, committed: &mut MutexGuard<'_, Committed>, now: Timestamp) -> Result<()> {
-        let cut = self.cut(Birth(committed.birth.0 + 1));
-        let quiet = cut.heads.is_empty() && cut.jobs.is_empty() && !self.moved.swap(false, Ordering::AcqRel);
-        committed.idle = if quiet { committed.idle + 1 } else { 0 };
-        // What a commit frees is given back by the second after it.
-        if committed.idle > 2 && self.store.account().totals().pending == 0 {
-            return Ok(());
-        }
-        self.write(committed, cut, now)
-    }
-
-    /// Separates what is in the commit from what is not.
-    fn cut(&self, birth: Birth) -> Cut {
-        let _gate = self.gate.write();
-        self.last_cut.store(birth.0, Ordering::Release);
-        let mut dirty: Vec<_> = self.dirty_heads.lock().drain().collect();
-        dirty.sort_by_key(|(holder, _)| *holder);
-        let heads = dirty.iter().filter_map(|(_, head)| head.freeze()).collect();
-        Cut { heads, jobs: std::mem::take(&mut *self.jobs.lock()), log: self.log.position() }
-    }
-
-    fn write(&self, committed: &mut Committed, cut: Cut, now: Timestamp) -> Result<()> {
-        let birth = Birth(committed.birth.0 + 1);
-        let writer = CommitWriter::new(&self.store, birth);
-        let written = cut.heads.into_iter().map(|frozen| self.write_head(frozen, &writer, birth));
-        let written: Vec<Written> = written.collect::<Result<_>>()?;
-        let (system, after) = self.change_catalog(committed, &written, cut.jobs, &writer, birth)?;
-        let next = Committed { birth, system, log: cut.log, at: now.max(committed.at), idle: committed.idle };
-        let account = self.publish(&next, self.epoch.oldest().min(committed.birth))?;
-        self.install(&written);
-        *self.latest.lock() = Latest { birth, system, account };
-        self.epoch.advance(birth);
-        self.log.release(committed.log);
-        *committed = next;
-        self.tally.commits.fetch_add(1, Ordering::Relaxed);
-        after.into_iter().for_each(|act| act(self));
-        self.store.account().reclaim(birth, self.epoch.oldest())?;
-        Ok(())
-    }
-
-    fn write_head(&self, frozen: Frozen, writer: &CommitWriter<'_>, birth: Birth) -> Result<Written> {
-        let Frozen { head, overlay, below, dirty_len, mut state } = frozen;
-        let properties = head.properties();
-        let level = match properties.compression {
-            Compression::Off => None,
-            Compression::Zstd(level) => Some(level),
-        };
-        let how = WriteBack {
-            dataset: head.dataset,
-            block_len: head.block_len,
-            extent_len: properties.extent_size,
-            level,
-            birth,
-            privileged: true,
-            dedup: properties.dedup,
-        };
-        let written = write_back(&self.store, &below, &overlay.read(), &how)?;
-        self.tally.deduplicated_bytes.fetch_add(written.deduplicated_bytes, Ordering::Relaxed);
-        let mut dead = Vec::new();
-        state.root = apply(writer, &below, written.edits, birth, &mut dead)?.root;
-        Ok(Written { head, state, dead, dirty_len })
-    }
-
-    fn change_catalog(
-        &self,
-        committed: &Committed,
-        written: &[Written],
-        jobs: Vec<Job>,
-        writer: &CommitWriter<'_>,
-        birth: Birth,
-    ) -> Result<(Root, Vec<After>)> {
-        let mut catalog = self.catalog.write();
-        self.catalog_birth.store(birth.0, Ordering::Release);
-        let account = self.store.account();
-        let mut free = |dead: &Dead| account.free(birth, dead.id, dead.first, dead.count);
-        for Written { head, state, dead, .. } in written {
-            catalog.set_head(head.dataset, *state)?;
-            catalog.retire(head.dataset, dead, &mut free)?;
-        }
-        let mut change =
-            Change { core: self, catalog: &mut catalog, birth, system: committed.system, after: Vec::new() };
-        jobs.into_iter().for_each(|job| job(&mut change));
-        let after = change.after;
-        let mut dead = Vec::new();
-        let system = apply(writer, &committed.system, catalog.take_edits(), birth, &mut dead)?.root;
-        dead.iter().try_for_each(free)?;
-        Ok((system, after))
-    }
-
-    fn publish(&self, next: &Committed, fold_up_to: Birth) -> Result<AccountState> {
-        let account = self.store.account();
-        let options = account.segments().options();
-        let superblock = |state: &AccountState| {
-            let payload = Payload {
-                secret: self.secret,
-                segment_len: options.segment_len,
-                reserve_count: options.reserve_count,
-                committed: next.at,
-                system: next.system,
-                log: next.log,
-                account: state.clone(),
-            };
-            payload.superblock(self.id)
-        };
-        let state = write_with_copy(account, fold_up_to, next.birth, &superblock)?;
-        superblock(&state).publish(&*self.superblock)?;
-        Ok(state)
-    }
-
-    fn install(&self, written: &[Written]) {
-        for Written { head, state, dirty_len, .. } in written {
-            head.install(state);
-            self.dirty_len.fetch_sub(*dirty_len, Ordering::Relaxed);
-        }
-    }
-
-    /// Forgets a head or snapshot that is gone from the catalog.
-    pub fn forget(&self, holder: Holder) {
-        if let Some(head) = self.heads.lock().remove(&holder) {
-            head.set_gone();
-        }
-    }
-}
-
-/// Writes what the account has of commit `birth`, and last a copy of its superblock; and makes both streams durable.
-pub fn write_with_copy(
-    account: &Account,
-    fold_up_to: Birth,
-    birth: Birth,
-    superblock: &dyn Fn(&AccountState) -> Superblock,
-) -> Result<AccountState> {
-    let copy = |state: &AccountState, at: Place| superblock(state).encode_copy(at.segment, at.offset);
-    let mark = Mark { length: COPY_LEN as u32, make: &copy };
-    let state = account.commit(birth, fold_up_to, Some(mark))?;
-    account.segments().flush()?;
-    Ok(state)
 }

@@ -1,7 +1,7 @@
 //! What all handles of an open pool share.
 //!
 //! Invariant: a change holds `gate` shared; whoever cuts holds it exclusively, so a cut falls between
-//! changes. `committed` is held for the whole of a commit, so there is one at a time.
+//! changes. `committed` is held while a commit becomes durable, so that one at a time does.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -19,7 +19,8 @@ use crate::media::{Media, MediaFile};
 use crate::pool::Budgets;
 use crate::pool::ahead::ReadAhead;
 use crate::pool::clean::Cleaning;
-use crate::pool::commit::Job;
+use crate::pool::cut::Job;
+use crate::pool::cuts::Cuts;
 use crate::pool::epoch::{Epoch, Pin};
 use crate::pool::head::{Head, Present};
 use crate::pool::space::Awaiting;
@@ -66,11 +67,15 @@ pub struct Core {
     pub gate: RwLock<()>,
     /// Verbs that wait for a commit.
     pub jobs: Mutex<Vec<Job>>,
-    /// The number of the commit that was cut last; written while the gate is held exclusively.
+    /// How many cuts there were; written while the gate is held exclusively.
     pub last_cut: AtomicU64,
+    /// The last of them that took along all heads and is durable.
+    pub last_whole: AtomicU64,
+    /// Locked during a whole commit.
+    pub flight: Mutex<()>,
     /// The last cut when all that could be given back had been.
     pub settled: AtomicU64,
-    /// The last commit; locked during the next.
+    /// The last commit; locked while the next becomes durable.
     pub committed: Mutex<Committed>,
     /// The last commit's roots, for who reads them without waiting for the next; see [`Core::committed_view`].
     pub latest: Mutex<Latest>,
@@ -96,7 +101,7 @@ pub struct Core {
 }
 
 /// What the next commit builds upon.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Committed {
     /// The last commit's number.
     pub birth: Birth,
@@ -104,10 +109,14 @@ pub struct Committed {
     pub system: Root,
     /// Where the log goes on after it.
     pub log: LogPosition,
+    /// Whose records from there on it has already.
+    pub cuts: Cuts,
     /// When it was asked for.
     pub at: Timestamp,
     /// How many commits in a row had nothing to do.
     pub idle: u32,
+    /// The number of a whole commit that is still writing back.
+    pub reserved: Option<Birth>,
 }
 
 /// Counters that are not kept elsewhere.
@@ -115,6 +124,8 @@ pub struct Committed {
 pub struct Tally {
     /// Commits.
     pub commits: AtomicU64,
+    /// Those of them that took along all heads.
+    pub whole_commits: AtomicU64,
     /// Plain bytes that arrived by writes.
     pub written_bytes: AtomicU64,
     /// Plain bytes that reads returned.

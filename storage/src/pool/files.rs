@@ -59,14 +59,14 @@ impl Files {
         context: &Context,
         plan: impl Fn(&Reader<'_>, InodeNumber) -> Result<Plan<'r, T>>,
     ) -> Result<Done<T>> {
-        self.core.make_room(0, context.now)?;
+        self.core.make_room_for(&self.head, 0, context.now)?;
         let promise = if context.durable { Promise::Durable } else { Promise::Logged };
         self.core.change(&self.head, promise, context.now, plan)
     }
 
     /// Room for something new, so that a full pool can still remove.
     fn make_room_for_new(&self, context: &Context) -> Result<()> {
-        self.core.make_room(u64::from(self.head.block_len), context.now)
+        self.core.make_room_for(&self.head, u64::from(self.head.block_len), context.now)
     }
 
     fn is_retained(&self) -> impl Fn(InodeNumber) -> bool + '_ {
@@ -128,7 +128,7 @@ impl FileSystem for Files {
         data: &[u8],
         stability: Stability,
     ) -> Result<Changed> {
-        self.core.make_room(data.len() as u64, context.now)?;
+        self.core.make_room_for(&self.head, data.len() as u64, context.now)?;
         let stable = stability != Stability::Unstable;
         let inline = stable && data.len() as u64 <= self.core.inline_len_max();
         let promise = if inline { Promise::Durable } else { Promise::Nothing };

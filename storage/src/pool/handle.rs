@@ -255,6 +255,13 @@ impl Pool {
         self.core.heed(self.core.store.account().segments().prepare().map(drop))
     }
 
+    /// Whether a verb about these datasets would have to wait for a commit that is under way. It may have ended when this
+    /// returns; with one thread that is certain.
+    pub fn is_busy_with(&self, datasets: &[DatasetId]) -> bool {
+        let heads: Vec<_> = datasets.iter().map(|dataset| Holder::Head(*dataset)).collect();
+        self.core.is_busy_with(&heads)
+    }
+
     /// Whether dirty memory or the intent log ask for a commit now.
     pub fn commit_due(&self) -> bool {
         self.core.commit_due()

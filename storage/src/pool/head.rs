@@ -6,7 +6,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 
 use parking_lot::{Mutex, MutexGuard, RwLock};
 
@@ -37,6 +37,8 @@ pub struct Head {
     gone: AtomicBool,
     /// Whether there may be orphans that nobody has open.
     reap_due: AtomicBool,
+    /// The last cut for some heads, this one among them.
+    last_cut: AtomicU64,
 }
 
 /// What only changes look at.
@@ -93,6 +95,7 @@ impl Head {
             paused: AtomicU32::new(0),
             gone: AtomicBool::new(false),
             reap_due: AtomicBool::new(true),
+            last_cut: AtomicU64::new(0),
         }
     }
 
@@ -135,6 +138,8 @@ impl Head {
     /// Notes changed properties.
     pub fn set_properties(&self, properties: Properties) {
         *self.properties.write() = properties;
+        // While it was read-only nothing was reaped.
+        self.set_reap_due(true);
     }
 
     /// Whether fsync waits.
@@ -179,6 +184,11 @@ impl Head {
         Some(Frozen { head: Arc::clone(self), overlay, below, dirty_len, state })
     }
 
+    /// Whether a commit is writing back what this head had.
+    pub fn is_frozen(&self) -> bool {
+        self.present.read().layers.frozen().is_some()
+    }
+
     /// Takes a commit's result, which is durable.
     pub fn install(&self, state: &State) {
         let mut operations = self.operations.lock();
@@ -195,6 +205,16 @@ impl Head {
         *self.present.write() = Present::of(state, self.block_len, store);
         self.retained.lock().clear();
         self.set_reap_due(true);
+    }
+
+    /// Notes the number of a cut for some heads, this one among them. The gate is held exclusively.
+    pub fn note_cut(&self, ticket: u64) {
+        self.last_cut.store(ticket, Ordering::Release);
+    }
+
+    /// The number of the last cut for some heads, this one among them; 0 if there was none.
+    pub fn last_cut(&self) -> u64 {
+        self.last_cut.load(Ordering::Acquire)
     }
 
     /// Keeps an inode alive.

@@ -96,6 +96,8 @@ pub struct Progress {
 pub struct Counters {
     /// Commits.
     pub commits: u64,
+    /// Those of them that took along all datasets; others have what a verb or a sync needed.
+    pub whole_commits: u64,
     /// Flushes of the intent log.
     pub log_flushes: u64,
     /// Bytes written to the intent log.

@@ -15,14 +15,15 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::executor::{Errands, Executor};
 use crate::format::{Birth, PoolId, Timestamp};
 use crate::fs::Names;
-use crate::intent::{IntentLog, LogPosition};
+use crate::intent::{IntentLog, LogPosition, Logged};
 use crate::media::Media;
 use crate::pool::ahead::ReadAhead;
 use crate::pool::change::Promise;
-use crate::pool::commit::write_with_copy;
 use crate::pool::core::{Committed, Core, Tally};
+use crate::pool::cuts::Cuts;
 use crate::pool::epoch::Epoch;
 use crate::pool::payload::Payload;
+use crate::pool::publish::write_with_copy;
 use crate::pool::view::Latest;
 use crate::pool::{Budgets, NewPool, record, rescue};
 use crate::segment::SegmentOptions;
@@ -81,6 +82,7 @@ pub fn create(media: &Arc<dyn Media>, new: &NewPool) -> Result<()> {
                 system,
                 log: LogPosition::START,
                 account: account.clone(),
+                cuts: Cuts::default(),
             };
             payload.superblock(new.id)
         };
@@ -143,7 +145,15 @@ fn open_from(
     let store = Arc::new(Store::new(account, executor, budgets.nodes, budgets.blocks).with_finder(budgets.dedup));
     let catalog = Catalog::load(&*store, &payload.system)?;
     let (log, records) = IntentLog::open(&*media, log_id(&payload.secret), payload.log)?;
-    let committed = Committed { birth, system: payload.system, log: payload.log, at: payload.committed, idle: 0 };
+    let committed = Committed {
+        birth,
+        system: payload.system,
+        log: payload.log,
+        cuts: Cuts::default(),
+        at: payload.committed,
+        idle: 0,
+        reserved: None,
+    };
     let core = Core {
         id: superblock.pool,
         secret: payload.secret,
@@ -162,7 +172,9 @@ fn open_from(
         dirty_len: AtomicU64::new(0),
         gate: RwLock::new(()),
         jobs: Mutex::new(Vec::new()),
-        last_cut: AtomicU64::new(birth.0),
+        last_cut: AtomicU64::new(0),
+        last_whole: AtomicU64::new(0),
+        flight: Mutex::new(()),
         settled: AtomicU64::new(0),
         committed: Mutex::new(committed),
         latest: Mutex::new(Latest { birth, system: payload.system, account: payload.account }),
@@ -177,7 +189,7 @@ fn open_from(
         media,
     };
     let recover = || {
-        records.iter().try_for_each(|bytes| core.replay(bytes))?;
+        records.iter().try_for_each(|record| core.replay(record, &payload.cuts))?;
         core.first_commit(now)
     };
     recover().map_err(|error: Error| error.during("recover what the intent log promised"))?;
@@ -193,8 +205,11 @@ pub fn log_id(secret: &[u8; 32]) -> PoolId {
 }
 
 impl Core {
-    fn replay(&self, bytes: &[u8]) -> Result<()> {
-        let (dataset, record) = record::decode(bytes)?;
+    fn replay(&self, logged: &Logged, cuts: &Cuts) -> Result<()> {
+        let (dataset, record) = record::decode(&logged.bytes)?;
+        if cuts.has(dataset, logged) {
+            return Ok(());
+        }
         let head = self.head(Holder::Head(dataset))?;
         let _gate = self.gate.read();
         let mut operations = head.operate_always();

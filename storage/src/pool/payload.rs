@@ -4,12 +4,14 @@ use crate::account::AccountState;
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::{DecodeError, Decoder, Encoder, PoolId, Timestamp};
 use crate::intent::LogPosition;
+use crate::pool::cuts::Cuts;
 use crate::superblock::{self, COPY_PAYLOAD_LEN_MAX, Superblock};
 use crate::tree::Root;
 
 const VERSION: u16 = 1;
 
-const PAYLOAD_LEN_MAX: usize = 2 + 32 + 4 + 4 + 12 + Root::LENGTH + LogPosition::LEN + AccountState::ENCODED_LEN_MAX;
+const ROOTS_LEN_MAX: usize = Root::LENGTH + LogPosition::LEN + AccountState::ENCODED_LEN_MAX;
+const PAYLOAD_LEN_MAX: usize = 2 + 32 + 4 + 4 + 12 + ROOTS_LEN_MAX + Cuts::ENCODED_LEN_MAX;
 
 const _: () = assert!(PAYLOAD_LEN_MAX <= COPY_PAYLOAD_LEN_MAX && PAYLOAD_LEN_MAX <= superblock::PAYLOAD_LEN_MAX);
 
@@ -26,10 +28,12 @@ pub struct Payload {
     pub committed: Timestamp,
     /// The system tree: the catalog and its dead lists.
     pub system: Root,
-    /// Records from here on were promised after this commit.
+    /// Records from here on were promised after this commit, but for those that `cuts` tells.
     pub log: LogPosition,
     /// Slots, counts and segments.
     pub account: AccountState,
+    /// Datasets of which it has more than what came before `log`.
+    pub cuts: Cuts,
 }
 
 impl Payload {
@@ -40,6 +44,7 @@ impl Payload {
         out.i64(self.committed.seconds).u32(self.committed.nanoseconds).raw(&self.system.encode());
         self.log.encode(&mut out);
         self.account.encode(&mut out);
+        self.cuts.encode(&mut out);
         out.bytes
     }
 
@@ -69,14 +74,15 @@ impl Payload {
         }
         let committed = Timestamp { seconds: from.i64()?, nanoseconds: from.u32()? };
         let (system, log) = (Root::decode(from)?, LogPosition::decode(from)?);
-        Ok(Self { secret, segment_len, reserve_count, committed, system, log, account: AccountState::decode(from)? })
+        let (account, cuts) = (AccountState::decode(from)?, Cuts::decode(from)?);
+        Ok(Self { secret, segment_len, reserve_count, committed, system, log, account, cuts })
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::format::{Birth, Checksum, SlotId, example};
+    use crate::format::{Birth, Checksum, DatasetId, SlotId, example};
     use crate::tree::NodePointer;
 
     /// Of an account without anything.
@@ -92,6 +98,7 @@ mod tests {
             system: Root { pointer: Some(pointer), height: 1 },
             log: LogPosition::START,
             account: AccountState::decode(&mut Decoder::new(ACCOUNT)).expect("an empty account decodes"),
+            cuts: Cuts::from_iter([(DatasetId(3), 9)]),
         }
     }
 

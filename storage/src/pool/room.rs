@@ -10,16 +10,42 @@ use crate::format::Timestamp;
 use crate::pool::core::Core;
 use crate::pool::head::{Head, Present};
 
+/// The part of dirty memory that heads may take beyond it which have no more than half of that themselves: so one that is
+/// written as fast as it goes does not hold up the others.
+const BEYOND_PART: u64 = 8;
+
 impl Core {
-    /// Waits until dirty memory takes `more` bytes; `NoSpace` if the host would not.
+    /// Waits until dirty memory takes `more` bytes of a head; `NoSpace` if the host would not.
+    pub fn make_room_for(&self, head: &Head, more: u64, now: Timestamp) -> Result<()> {
+        let (limit, beyond) = (self.budgets.dirty, self.budgets.dirty / BEYOND_PART);
+        let is_full = self.dirty() + more > limit;
+        let is_small = is_full && head.present().layers.dirty_bytes() + more <= beyond / 2;
+        self.await_memory(more, if is_small { limit + beyond } else { limit }, now)?;
+        self.find_space(more, now)
+    }
+
+    /// The same for what belongs to no head yet.
     pub fn make_room(&self, more: u64, now: Timestamp) -> Result<()> {
+        self.await_memory(more, self.budgets.dirty, now)?;
+        self.find_space(more, now)
+    }
+
+    fn await_memory(&self, more: u64, limit: u64, now: Timestamp) -> Result<()> {
         self.check()?;
-        while self.dirty() > 0 && self.dirty() + more > self.budgets.dirty {
-            let seen = self.committed.lock().birth.0;
-            if self.dirty() + more > self.budgets.dirty {
+        while self.dirty() > 0 && self.dirty() + more > limit {
+            // A commit that is under way may be all it takes.
+            let seen = {
+                let _flight = self.flight.lock();
+                self.last_cut.load(Ordering::Acquire)
+            };
+            if self.dirty() + more > limit {
                 self.commit_if_none_since(seen, now)?;
             }
         }
+        Ok(())
+    }
+
+    fn find_space(&self, more: u64, now: Timestamp) -> Result<()> {
         if more == 0 || self.fits(more)? {
             return Ok(());
         }

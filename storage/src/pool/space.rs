@@ -106,6 +106,7 @@ impl Core {
         let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         Counters {
             commits: read(&self.tally.commits),
+            whole_commits: read(&self.tally.whole_commits),
             log_flushes: self.log.flushes(),
             log_bytes: self.log.written_bytes(),
             segment_bytes: self.store.account().segments().appended_len(),

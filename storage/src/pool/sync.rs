@@ -26,7 +26,7 @@ const RECORD_FRONT_LEN_MAX: u64 = 256;
 enum Need {
     /// A wait for the log.
     Log(Option<Ticket>),
-    /// A commit that is cut after this one.
+    /// A commit that has the head's changes and is cut after this one.
     Commit(u64),
 }
 
@@ -44,7 +44,7 @@ impl Core {
         match self.log_unlogged(head, inode)? {
             Need::Log(None) => Ok(()),
             Need::Log(Some(ticket)) => self.log.wait(ticket).inspect_err(|_| self.poison()),
-            Need::Commit(seen) => self.commit_if_none_since(seen, now),
+            Need::Commit(seen) => self.commit_head_if_none_since(head, seen, now),
         }
     }
 

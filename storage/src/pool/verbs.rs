@@ -7,9 +7,9 @@ use crate::content::{Edit, Layers, WriteBack, write_back};
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::{DatasetId, SnapshotId, Timestamp};
 use crate::fs;
-use crate::pool::commit::Change;
 use crate::pool::core::Core;
 use crate::pool::head::Head;
+use crate::pool::publish::Change;
 use crate::store::CommitWriter;
 use crate::tree::{Root, apply};
 
@@ -21,7 +21,7 @@ impl Core {
     pub fn create_dataset(&self, name: &str, properties: &Properties, now: Timestamp) -> Result<DatasetInfo> {
         let (name, properties) = (name.to_owned(), properties.clone());
         self.make_room(u64::from(properties.block_size), now)?;
-        self.submit(now, move |change| {
+        self.submit(Vec::new(), now, move |change| {
             change.catalog.check_new_dataset(&name, &properties)?;
             let root = change.empty_tree(&properties, now)?;
             let state = State { root, referenced: 0, inodes: 1, next_inode: 2 };
@@ -33,7 +33,7 @@ impl Core {
     /// Renames a dataset and those below it.
     pub fn rename_dataset(&self, name: &str, to: &str, now: Timestamp) -> Result<DatasetInfo> {
         let (name, to) = (name.to_owned(), to.to_owned());
-        self.submit(now, move |change| {
+        self.submit(Vec::new(), now, move |change| {
             let dataset = change.catalog.find_dataset(&name)?;
             change.catalog.rename_dataset(dataset, &to)?;
             change.catalog.dataset_info(dataset)
@@ -42,9 +42,9 @@ impl Core {
 
     /// Changes properties. The commit that brings `sync=standard` makes durable what was written before it.
     pub fn set_properties(&self, name: &str, change: &PropertyChange, now: Timestamp) -> Result<DatasetInfo> {
-        let (name, wanted) = (name.to_owned(), change.clone());
-        self.submit(now, move |change| {
-            let dataset = change.catalog.find_dataset(&name)?;
+        let wanted = change.clone();
+        let dataset = self.catalog.read().find_dataset(name)?;
+        self.submit(vec![Holder::Head(dataset)], now, move |change| {
             change.catalog.set_properties(dataset, &wanted)?;
             let info = change.catalog.dataset_info(dataset)?;
             let properties = info.properties.clone();
@@ -59,19 +59,22 @@ impl Core {
 
     /// Takes a snapshot of each dataset, all at one instant.
     pub fn snapshot(&self, names: &[(&str, &str)], now: Timestamp) -> Result<Vec<SnapshotInfo>> {
-        let names: Vec<_> = names.iter().map(|(dataset, name)| ((*dataset).to_owned(), (*name).to_owned())).collect();
-        self.submit(now, move |change| {
-            let mut wanted: Vec<(DatasetId, &str)> = Vec::with_capacity(names.len());
-            for (dataset, name) in &names {
-                let dataset = change.catalog.find_dataset(dataset)?;
-                change.catalog.check_new_snapshot(dataset, name)?;
-                if wanted.contains(&(dataset, name)) {
-                    return Err(Error::new(ErrorKind::Exists, format!("`@{name}` is asked for twice")));
-                }
-                wanted.push((dataset, name));
+        let mut wanted: Vec<(DatasetId, String)> = Vec::with_capacity(names.len());
+        let catalog = self.catalog.read();
+        for (dataset, name) in names {
+            let one = (catalog.find_dataset(dataset)?, (*name).to_owned());
+            catalog.check_new_snapshot(one.0, name)?;
+            if wanted.contains(&one) {
+                return Err(Error::new(ErrorKind::Exists, format!("`@{name}` is asked for twice")));
             }
+            wanted.push(one);
+        }
+        drop(catalog);
+        let heads = wanted.iter().map(|(dataset, _)| Holder::Head(*dataset)).collect();
+        self.submit(heads, now, move |change| {
             let (catalog, birth) = (&mut *change.catalog, change.birth);
-            let take = |(dataset, name)| catalog.snapshot_head(dataset, name, birth, now);
+            wanted.iter().try_for_each(|(dataset, name)| catalog.check_new_snapshot(*dataset, name))?;
+            let take = |(dataset, name): (DatasetId, String)| catalog.snapshot_head(dataset, &name, birth, now);
             let taken: Vec<SnapshotId> = wanted.into_iter().map(take).collect::<Result<_>>()?;
             taken.into_iter().map(|snapshot| change.catalog.snapshot_info(snapshot)).collect()
         })
@@ -109,7 +112,7 @@ impl Core {
             (catalog.find_dataset(name)?, catalog.find_snapshot(to)?)
         };
         let paused = Paused::all(self, [Holder::Head(dataset)])?;
-        let taken = self.submit(now, move |change| {
+        let taken = self.submit(vec![Holder::Head(dataset)], now, move |change| {
             let taken = change.catalog.rewind(dataset, snapshot, change.birth, now)?;
             let state = *change.catalog.state(Holder::Head(dataset))?;
             change.then(move |core| {
@@ -133,8 +136,9 @@ impl Core {
             }
             Holder::Snapshot(_) => Vec::new(),
         };
-        let paused = Paused::all(self, datasets.into_iter().map(Holder::Head))?;
-        let done = self.submit(now, move |change| {
+        let heads: Vec<_> = datasets.into_iter().map(Holder::Head).collect();
+        let paused = Paused::all(self, heads.iter().copied())?;
+        let done = self.submit(heads, now, move |change| {
             match holder {
                 Holder::Head(dataset) => drop(change.catalog.destroy_dataset(dataset, recursive, now)?),
                 Holder::Snapshot(snapshot) => change.catalog.destroy_snapshot(snapshot, now)?,
@@ -149,7 +153,7 @@ impl Core {
     /// Takes a destroy back.
     pub fn undelete(&self, name: &str, to: Option<&str>, now: Timestamp) -> Result<()> {
         let (name, to) = (name.to_owned(), to.map(str::to_owned));
-        self.submit(now, move |change| match change.catalog.find_destroyed(&name)? {
+        self.submit(Vec::new(), now, move |change| match change.catalog.find_destroyed(&name)? {
             Holder::Head(dataset) => change.catalog.undelete_dataset(dataset, to.as_deref()),
             Holder::Snapshot(snapshot) => change.catalog.undelete_snapshot(snapshot, to.as_deref()),
         })
@@ -159,7 +163,9 @@ impl Core {
     pub fn purge(&self, before: Timestamp, now: Timestamp) -> Result<u64> {
         let oldest = self.catalog.read().oldest_destroyed();
         match oldest {
-            Some(oldest) if oldest < before => self.submit(now, move |change| Ok(change.catalog.purge(before))),
+            Some(oldest) if oldest < before => {
+                self.submit(Vec::new(), now, move |change| Ok(change.catalog.purge(before)))
+            }
             _ => Ok(0),
         }
     }
@@ -183,7 +189,7 @@ impl Core {
         act: impl FnOnce(&mut Catalog, SnapshotId) -> Result<T> + Send + 'static,
     ) -> Result<T> {
         let name = name.to_owned();
-        self.submit(now, move |change| {
+        self.submit(Vec::new(), now, move |change| {
             let snapshot = change.catalog.find_snapshot(&name)?;
             act(change.catalog, snapshot)
         })

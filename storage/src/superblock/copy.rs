@@ -6,7 +6,7 @@ use crate::format::{Checksum, DecodeError, Decoder, Encoder, PoolId, SegmentId};
 use crate::superblock::Superblock;
 
 /// Bytes of a copy: it is the end of a 4 KiB block of a segment of nodes.
-pub const COPY_LEN: usize = 512;
+pub const COPY_LEN: usize = 1024;
 
 /// Most bytes of a payload that a copy has room for.
 pub const COPY_PAYLOAD_LEN_MAX: usize = CHECKSUM_AT - HEADER_LEN;

@@ -168,10 +168,10 @@ fn copied(commit: u64, offset: u32) -> [u8; COPY_LEN] {
 
 #[test]
 fn a_copy_counts_only_whole_and_in_its_place() {
-    let copy = copied(6, 3_584);
-    let decode = |copy: &[u8; COPY_LEN]| Superblock::decode_copy(copy, SegmentId(3), 3_584);
+    let copy = copied(6, 3_072);
+    let decode = |copy: &[u8; COPY_LEN]| Superblock::decode_copy(copy, SegmentId(3), 3_072);
     assert_eq!(decode(&copy).unwrap().commit, 6);
-    assert!(Superblock::decode_copy(&copy, SegmentId(4), 3_584).is_err());
+    assert!(Superblock::decode_copy(&copy, SegmentId(4), 3_072).is_err());
     assert!(Superblock::decode_copy(&copy, SegmentId(3), 7_680).is_err());
     for at in 0..COPY_LEN {
         let mut damaged = copy;
@@ -189,8 +189,8 @@ fn a_copy_counts_only_whole_and_in_its_place() {
 #[test]
 fn the_documented_copy_is_what_is_stored() {
     let example = Superblock { payload: b"roots".to_vec(), ..superblock(42) };
-    let bytes = example.encode_copy(SegmentId(3), 3_584);
+    let bytes = example.encode_copy(SegmentId(3), 3_072);
     assert_eq!(bytes, documented("Superblock copy", COPY_LEN), "\n{}", render(&bytes));
-    let found = Superblock::decode_copy(&bytes.try_into().unwrap(), SegmentId(3), 3_584);
+    let found = Superblock::decode_copy(&bytes.try_into().unwrap(), SegmentId(3), 3_072);
     assert_eq!(found.unwrap(), example);
 }

@@ -137,6 +137,11 @@ impl Call {
         matches!(self, Self::Write(inode, .., Stability::Unstable) if (id, *inode) == file)
     }
 
+    /// Whether, where a commit makes the call durable, that has what the call did.
+    pub fn is_made_durable_by_commit(&self) -> bool {
+        matches!(self, Self::Sync(_) | Self::Write(.., Stability::Data | Stability::File))
+    }
+
     /// Whether it is sure not to wait for a commit while little is dirty and the log is not half full.
     pub fn is_small(&self) -> bool {
         match self {

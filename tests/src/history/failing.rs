@@ -7,10 +7,10 @@ use cow_storage::media::{Media, Simulator};
 use cow_storage::pool::Pool;
 use cow_storage::superblock::{SUPERBLOCK_NAME, Superblock};
 
+use crate::history::deed::Deed;
 use crate::history::finds::{check_old_snapshots, check_snapshots, check_sound};
 use crate::history::pools::open;
 use crate::history::run::History;
-use crate::history::steps::Deed;
 use crate::history::{Finds, InFlight, Journal};
 
 /// Bytes from one superblock slot to the other.
@@ -196,7 +196,7 @@ impl History {
         self.world.bind();
         finds.teach(&mut self.world);
         self.journal = Journal::new(self.world.clone());
-        self.commits = self.pool.counters().commits;
+        self.count_commits();
         self.unreaped.extend(self.world.live_datasets().map(|(id, _)| id));
         self.check();
     }

@@ -1,19 +1,20 @@
-//! Calls in the middle of a commit, as other threads make them, and what the disk is then.
+//! Calls and a verb in the middle of a commit, as other threads make them, and what the disk is then.
 //!
 //! Invariant: a cue is taken when the commit uses the executor or flushes a file, at which it holds no lock that a
-//! small call needs; so everything happens on one thread, and the same way each time.
+//! small call needs; and a verb is only done where it need not wait. So everything happens on one thread, and the same way
+//! each time.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
 use cow_storage::error::{Error, Result};
 use cow_storage::executor::Executor;
-use cow_storage::format::DatasetId;
+use cow_storage::format::{DatasetId, Timestamp};
 use cow_storage::fs::{Context, FileSystem};
 use cow_storage::intent::INTENT_NAME;
 use cow_storage::media::{Media, MediaFile, MediaSpace, Simulator};
 use cow_storage::pool::Pool;
 
-use crate::history::{Answer, Call};
+use crate::history::{Answer, Call, Verb, VerbAnswer};
 
 /// A call to be made, and through which handle.
 pub(super) struct Planned {
@@ -32,18 +33,30 @@ pub(super) struct Interlude {
     pub calls: Vec<Planned>,
     /// The answers to the calls that were made; there may be less than calls.
     pub answers: Vec<Result<Answer, Error>>,
+    /// A verb that is to pass the commit, and the heads that it is about.
+    pub verb: Option<(Verb, Vec<DatasetId>)>,
+    pub now: Timestamp,
+    /// Its answer, if it was done, and whether it took a commit.
+    pub verb_answer: Option<(Result<VerbAnswer, Error>, bool)>,
     /// The disk after the calls.
     pub then: Option<Simulator>,
 }
 
 impl Interlude {
-    /// Makes the calls, but none that might wait for the commit.
+    /// Makes the calls and does the verb, but nothing that might wait for the commit.
     fn act(&mut self) {
         for Planned { files, call, who, .. } in &self.calls {
             if self.pool.commit_due() {
                 break;
             }
             self.answers.push(call.answer(&**files, who));
+        }
+        if let Some((verb, heads)) = &self.verb
+            && !self.pool.is_busy_with(heads)
+        {
+            let before = self.pool.counters().commits;
+            let answer = verb.run(&self.pool, self.now);
+            self.verb_answer = Some((answer, self.pool.counters().commits > before));
         }
         self.then = Some(self.disk.duplicate());
     }

@@ -2,12 +2,14 @@
 
 use std::sync::Arc;
 
+use cow_storage::format::DatasetId;
 use cow_storage::fs::FileSystem;
 
-use crate::history::Call;
+use crate::history::deed::Deed;
 use crate::history::interlude::{Interlude, Planned};
 use crate::history::run::History;
-use crate::history::steps::Deed;
+use crate::history::steps::Commits;
+use crate::history::{Call, Verb};
 
 /// A file of this size has no more to be logged than a log takes from one call.
 const SYNCED_SIZE_MAX: u64 = 64 << 10;
@@ -18,16 +20,23 @@ impl History {
     /// Commits, with calls of heads in the middle. Sometimes the process or the power ends right after them.
     pub fn interrupted_commit(&mut self) {
         self.tell("commit, and meanwhile".to_owned());
-        let wait = if self.draw.one_in(2) { 0 } else { self.draw.below(CUES_MAX) };
+        let wait = if !self.draw.one_in(4) { 0 } else { self.draw.below(CUES_MAX) };
         let calls = self.plan_calls();
-        let (pool, disk) = (self.pool.clone(), Arc::clone(&self.disk));
-        self.cue.set(Interlude { pool, disk, wait, calls, answers: Vec::new(), then: None });
+        let verb = if self.draw.one_in(4) { None } else { self.plan_verb() };
+        let (pool, disk, now) = (self.pool.clone(), Arc::clone(&self.disk), self.now);
+        let (answers, verb_answer, then) = (Vec::new(), None, None);
+        self.cue.set(Interlude { pool, disk, wait, calls, answers, verb, now, verb_answer, then });
         let (cut, events) = (self.world.clone(), self.journal.begin_cut());
         let committed = self.pool.commit(self.now);
         let interlude = self.cue.take().expect("the cue leaves it there");
         committed.unwrap_or_else(|error| panic!("commit: {error:?}"));
         for (planned, answer) in interlude.calls.iter().zip(interlude.answers) {
             self.heed(planned.id, &planned.call, &planned.who, answer);
+        }
+        let commits = self.count_commits();
+        if let (Some((verb, _)), Some((answer, took_commit))) = (&interlude.verb, interlude.verb_answer) {
+            self.passed += u64::from(took_commit && answer.is_ok());
+            self.heed_verb(verb, answer, if took_commit { Commits::Some } else { Commits::None });
         }
         match interlude.then {
             Some(then) if self.draw.one_in(3) => {
@@ -36,9 +45,20 @@ impl History {
                 self.disk = Arc::new(then);
                 self.reopen(power, Some(Deed::Commit(cut, events)));
             }
-            _ if self.count_commits() => self.journal.end_cut(cut, events),
+            _ if commits == Commits::Whole => self.journal.end_cut(&cut, events),
             _ => {}
         }
+    }
+
+    /// Draws a verb, unless it is one that makes a dataset: that might wait for memory.
+    fn plan_verb(&mut self) -> Option<(Verb, Vec<DatasetId>)> {
+        let verb = self.draw.verb(&self.world, self.now);
+        if matches!(verb, Verb::Create { .. }) {
+            return None;
+        }
+        let heads = verb.heads(&self.world);
+        self.tell(format!("  {verb:?}, if it need not wait"));
+        Some((verb, heads))
     }
 
     /// Draws small calls of some heads. What may take an inode's last name away comes last, if at all.

@@ -2,9 +2,10 @@
 //!
 //! Invariant: what may be found is the state of a commit (a base) and the logged events since, up to some point at or
 //! after the last that was promised: never one without those before it. Unstable writes since the commit are not
-//! among the events; a sync is one that sets the file to what it was then.
+//! among the events; a sync is one that sets the file to what it was then. A commit of some datasets leaves the others
+//! in its base as they were in the one before.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use cow_storage::format::{DatasetId, InodeNumber};
 use cow_storage::fs::{Context, FileSystem};
@@ -30,21 +31,48 @@ pub(super) struct Event {
 
 /// A step that ended in failure.
 pub(super) struct InFlight {
-    /// Commits that may have been made, each with the number of events before it.
-    pub bases: Vec<(World, usize)>,
+    /// Commits that may have been made.
+    pub bases: Vec<Base>,
     /// What may have been logged.
     pub events: Vec<Event>,
 }
 
 /// A commit, and how many of the events came before it.
-struct Base {
+#[derive(Clone)]
+pub(super) struct Base {
     world: World,
     events: usize,
+    /// The same for datasets that were committed by themselves later.
+    cuts: BTreeMap<DatasetId, usize>,
+}
+
+impl Base {
+    /// A commit of everything after so many events.
+    pub fn whole(world: World, events: usize) -> Self {
+        Self { world, events, cuts: BTreeMap::new() }
+    }
+
+    /// A later commit, after so many events, of what was done to a pool as a whole and to the heads of some datasets.
+    pub fn with(&self, mut world: World, heads: &[DatasetId], events: usize) -> Self {
+        for (id, dataset) in world.datasets.iter_mut().filter(|(id, _)| !heads.contains(id)) {
+            if let Some(before) = self.world.datasets.get(id) {
+                dataset.files = before.files.clone();
+            }
+        }
+        let mut cuts = self.cuts.clone();
+        cuts.extend(heads.iter().map(|id| (*id, events)));
+        Self { world, events: self.events, cuts }
+    }
+
+    /// Whether the commit has the event of that number.
+    fn has(&self, number: usize, event: &Event) -> bool {
+        number < self.events.max(self.cuts.get(&event.dataset).copied().unwrap_or(0))
+    }
 }
 
 pub(super) struct Journal {
-    /// Commits that may be the last one.
-    bases: Vec<Base>,
+    /// The last commit.
+    pub base: Base,
     events: Vec<Event>,
     /// So many of the events are promised.
     promised: usize,
@@ -52,17 +80,20 @@ pub(super) struct Journal {
     pub unsynced: BTreeSet<(DatasetId, InodeNumber)>,
     /// Those of them that were written to since [`Journal::begin_cut`].
     since_cut: BTreeSet<(DatasetId, InodeNumber)>,
+    /// Datasets that were committed by themselves since then.
+    passed: BTreeSet<DatasetId>,
 }
 
 impl Journal {
     /// Begins with a state that is durable.
     pub fn new(world: World) -> Self {
         Self {
-            bases: vec![Base { world, events: 0 }],
+            base: Base::whole(world, 0),
             events: Vec::new(),
             promised: 0,
             unsynced: BTreeSet::new(),
             since_cut: BTreeSet::new(),
+            passed: BTreeSet::new(),
         }
     }
 
@@ -76,19 +107,32 @@ impl Journal {
             }
         }
         self.events.extend(events);
-        let last = self.events.iter().rposition(|event| event.dataset == dataset);
+        // Of what a commit has nobody waits for the log.
+        let mut numbered = self.events.iter().enumerate();
+        let last = numbered.rposition(|(at, event)| event.dataset == dataset && !self.base.has(at, event));
         if let (Some(last), true) = (last, durable) {
             self.promised = self.promised.max(last + 1);
         }
     }
 
-    /// Notes that during the last step, which logged `count` events, a commit was cut: before or after it.
-    pub fn committed(&mut self, before: World, after: World, count: usize) {
+    /// Notes that everything was committed in this state, and `count` events were logged since.
+    pub fn committed(&mut self, world: World, count: usize) {
         self.unsynced.clear();
-        let kept = self.events.len() - count;
-        self.events.drain(..kept);
-        self.promised = self.promised.saturating_sub(kept);
-        self.bases = vec![Base { world: before, events: 0 }, Base { world: after, events: count }];
+        self.forget(self.events.len() - count);
+        self.base = Base::whole(world, 0);
+    }
+
+    /// Notes that the heads of some datasets were committed in this state, and `count` events were logged since.
+    pub fn committed_some(&mut self, world: World, heads: &[DatasetId], count: usize) {
+        self.unsynced.retain(|(id, _)| !heads.contains(id));
+        self.since_cut.retain(|(id, _)| !heads.contains(id));
+        self.passed.extend(heads);
+        self.base = self.base.with(world, heads, self.events.len() - count);
+    }
+
+    fn forget(&mut self, events: usize) {
+        self.events.drain(..events);
+        self.promised = self.promised.saturating_sub(events);
     }
 
     /// Notes a file that was written to without a promise.
@@ -100,15 +144,30 @@ impl Journal {
     /// A commit is cut now, and steps follow before it ends. Returns how many events came before.
     pub fn begin_cut(&mut self) -> usize {
         self.since_cut.clear();
+        self.passed.clear();
         self.events.len()
     }
 
     /// The commit that was cut after so many events, when the world was this, is durable.
-    pub fn end_cut(&mut self, world: World, events: usize) {
-        self.events.drain(..events);
-        self.promised = self.promised.saturating_sub(events);
-        self.bases = vec![Base { world, events: 0 }];
+    pub fn end_cut(&mut self, world: &World, events: usize) {
+        self.base = self.cut_base(world, events);
+        self.base.events = 0;
+        self.base.cuts.values_mut().for_each(|count| *count -= events);
+        self.forget(events);
         self.unsynced = std::mem::take(&mut self.since_cut);
+    }
+
+    /// What that commit leaves: of datasets that were committed by themselves meanwhile what these commits left.
+    pub fn cut_base(&self, world: &World, events: usize) -> Base {
+        let mut base = Base::whole(self.base.world.clone(), events);
+        for (id, dataset) in base.world.datasets.iter_mut().filter(|(id, _)| !self.passed.contains(id)) {
+            if let Some(cut) = world.datasets.get(id) {
+                dataset.files = cut.files.clone();
+            }
+        }
+        let passed = self.base.cuts.iter().filter(|(id, _)| self.passed.contains(id));
+        base.cuts = passed.map(|(id, count)| (*id, *count)).collect();
+        base
     }
 
     /// How many events there are.
@@ -123,15 +182,15 @@ impl Journal {
         finds: &Finds,
         (exact, cramped): (bool, bool),
     ) -> Result<World, Vec<String>> {
-        let mut bases: Vec<(&World, usize)> = self.bases.iter().map(|base| (&base.world, base.events)).collect();
+        let mut bases = vec![&self.base];
         let mut events: Vec<&Event> = self.events.iter().collect();
         if let Some(InFlight { bases: possible, events: more }) = in_flight {
             events.extend(more);
-            bases.extend(possible.iter().map(|(world, events)| (world, *events)));
+            bases.extend(possible);
         }
         let mut differences = Vec::new();
-        for (base, from) in bases {
-            let mut world = base.unbound();
+        for base in bases {
+            let (mut world, from) = (base.world.unbound(), base.events);
             if cramped {
                 world.purge_as_in(&finds.destroyed);
             }
@@ -143,6 +202,9 @@ impl Journal {
                     }
                 }
                 let Some(event) = events.get(at) else { break };
+                if base.has(at, event) {
+                    continue;
+                }
                 if at >= self.events.len() && event.is_half_done(&world, finds, exact) {
                     return Ok(world);
                 }

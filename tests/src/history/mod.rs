@@ -8,6 +8,7 @@
 
 mod call;
 mod data;
+mod deed;
 mod draw;
 mod failing;
 mod finds;

@@ -19,6 +19,7 @@ pub(super) fn draw_pool(draw: &mut Draw) -> NewPool {
 /// Draws how much memory it has.
 pub(super) fn draw_budgets(draw: &mut Draw) -> Budgets {
     Budgets {
+        // The smaller, the sooner a commit is a long one, which others pass.
         dirty: *draw.pick(&[256 << 10, 512 << 10, 1 << 20]),
         nodes: *draw.pick(&[16 << 10, 64 << 10, 1 << 20]),
         blocks: *draw.pick(&[0, 64 << 10, 1 << 20]),

@@ -44,8 +44,8 @@ pub(super) struct History {
     pub unreaped: BTreeSet<DatasetId>,
     /// The largest inode number that each dataset was heard to give.
     pub given: BTreeMap<DatasetId, u64>,
-    /// Commits that were counted.
-    pub commits: u64,
+    /// Commits that were counted, and how many of them were of everything.
+    pub commits: (u64, u64),
     pub boot: u64,
     /// The disk is to fail soon: until which step.
     pub armed: Option<u64>,
@@ -53,19 +53,23 @@ pub(super) struct History {
     pub cramped: bool,
     pub mood: Mood,
     pub cue: Cue,
+    /// Verbs that passed a commit.
+    pub passed: u64,
     /// The dataset of the last call.
     pub busy: DatasetId,
     trace: VecDeque<String>,
 }
 
-/// Runs the history of a seed.
-pub fn run(seed: u64, steps: u64) {
+/// Runs the history of a seed. Returns how many verbs passed a commit that was under way.
+pub fn run(seed: u64, steps: u64) -> u64 {
     let mut history = History::new(seed);
     for _ in 0..steps {
         history.step += 1;
         history.take_step();
     }
+    let passed = history.passed;
     history.end();
+    passed
 }
 
 impl History {
@@ -91,7 +95,7 @@ impl History {
             now,
             disk,
             budgets,
-            commits: pool.counters().commits,
+            commits: (pool.counters().commits, pool.counters().whole_commits),
             pool,
             world: World::default(),
             journal: Journal::new(World::default()),
@@ -104,6 +108,7 @@ impl History {
             cramped,
             mood,
             cue,
+            passed: 0,
             busy: DatasetId(0),
             trace,
         }

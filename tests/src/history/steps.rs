@@ -7,9 +7,9 @@ use cow_storage::format::{DatasetId, InodeNumber, Timestamp};
 use cow_storage::fs::{Caller, Context, FileSystem};
 use cow_storage::pool::Listing;
 
+use crate::history::deed::Deed;
 use crate::history::run::History;
-use crate::history::tree::Body;
-use crate::history::{Answer, Call, Draw, Finds, InFlight, Journal, Made, Verb, VerbAnswer, World};
+use crate::history::{Answer, Call, Draw, Journal, Made, Verb, VerbAnswer, World};
 use crate::model::Model;
 
 /// Files with more are erased in the background.
@@ -29,43 +29,14 @@ impl Mood {
     }
 }
 
-/// What a step was doing when it failed.
-pub(super) enum Deed {
-    /// Something that changes nothing that can be seen.
-    Background,
-    /// A verb, after which the world is this.
-    Verb(World),
-    Call(DatasetId, Call, Context),
-    /// A commit that was cut when the world was this, after so many events.
-    Commit(World, usize),
-}
-
-impl Deed {
-    /// What it would have done to the world that it was done to. A pool that made a new inode tells its number.
-    pub fn done(self, before: &World, journal: &Journal, finds: &Finds) -> InFlight {
-        let count = journal.event_count();
-        let (id, call, who) = match self {
-            Self::Background => return InFlight { bases: vec![(before.clone(), count)], events: Vec::new() },
-            Self::Verb(after) => {
-                return InFlight { bases: vec![(before.clone(), count), (after, count)], events: Vec::new() };
-            }
-            Self::Commit(cut, events) => return InFlight { bases: vec![(cut, events)], events: Vec::new() },
-            Self::Call(id, call, who) => (id, call, who),
-        };
-        let model = before.datasets[&id].files.copy();
-        if let (Call::Create(place, ..), Some(tree)) = (&call, finds.trees.get(&id))
-            && let Some(Body::Directory(entries)) = tree.objects.get(&place.0).map(|directory| &directory.body)
-            && let Some((_, made, _)) = entries.iter().find(|(name, ..)| *name == place.1)
-        {
-            model.set_next_inode(made.0.max(model.next_inode()));
-        }
-        let (next_inode, mut after) = (model.next_inode(), before.clone());
-        let answer = call.make(&model, &who);
-        after.set_files(id, model);
-        let made = Made { id, call: &call, who: &who, next_inode, answer: &answer };
-        let (events, _) = made.logged(before, journal);
-        InFlight { bases: vec![(before.clone(), count), (after, count + events.len())], events }
-    }
+/// The largest commit of a step.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Commits {
+    None,
+    /// Of what the step was about.
+    Some,
+    /// Of everything.
+    Whole,
 }
 
 impl History {
@@ -104,7 +75,7 @@ impl History {
     fn background_step(&mut self) {
         match self.draw.below(4) {
             3 if self.armed.is_none() && self.draw.one_in(4) => self.settle(),
-            0 if self.armed.is_none() && !self.cramped && self.draw.one_in(2) => self.interrupted_commit(),
+            0 if self.armed.is_none() && !self.cramped && !self.draw.one_in(3) => self.interrupted_commit(),
             0 => self.background("commit", |history| history.pool.commit(history.now).map(|()| true)),
             1 => {
                 let budget = 1 + self.draw.below(300);
@@ -183,12 +154,18 @@ impl History {
         }
         let count = self.heed(id, call, who, got);
         self.note_purged();
-        if self.count_commits() {
-            // What makes room for a write commits before it.
-            let written: Vec<_> = self.journal.unsynced.iter().copied().filter(|file| call.writes(id, *file)).collect();
-            self.journal.committed(before, self.world.clone(), count);
-            self.journal.unsynced.extend(written);
+        // What makes room for a write, in memory, in the log or among numbers, commits before it; a sync commits what it found.
+        let written: Vec<_> = self.journal.unsynced.iter().copied().filter(|file| call.writes(id, *file)).collect();
+        match self.count_commits() {
+            Commits::None => return,
+            Commits::Some if call.is_made_durable_by_commit() => {
+                self.journal.committed_some(self.world.clone(), &[id], 0);
+                return;
+            }
+            Commits::Some => self.journal.committed_some(before, &[id], count),
+            Commits::Whole => self.journal.committed(before, count),
         }
+        self.journal.unsynced.extend(written);
     }
 
     /// Compares a call's answer with the model's, and notes what the call did. Returns how many events it logged.
@@ -288,34 +265,42 @@ impl History {
     pub fn verb_step(&mut self) {
         let verb = self.draw.verb(&self.world, self.now);
         self.tell(format!("{verb:?}"));
-        let before = self.world.clone();
         let got = verb.run(&self.pool, self.now);
         if self.is_without_room(&got) {
             return self.note_nothing();
         }
+        if let Err(error) = &got
+            && self.is_failure(error)
+        {
+            let (mut after, heads) = (self.world.clone(), verb.heads(&self.world));
+            let _ = after.act(&verb, self.now, &Listing::default());
+            return self.fail(error.kind(), Deed::Verb(after, heads));
+        }
+        let commits = self.count_commits();
+        self.heed_verb(&verb, got, commits);
+    }
+
+    /// Compares a verb's answer with the model's, and notes what the verb did.
+    pub fn heed_verb(&mut self, verb: &Verb, got: Result<VerbAnswer>, commits: Commits) {
+        let heads = verb.heads(&self.world);
         let mut told = Listing::default();
         match &got {
             Ok(VerbAnswer::Dataset(info)) => told.datasets.push(info.clone()),
             Ok(VerbAnswer::Snapshots(infos)) => told.snapshots.extend(infos.clone()),
             _ => {}
         }
-        let expected = self.world.act(&verb, self.now, &told);
-        if let Err(error) = &got
-            && self.is_failure(error)
-        {
-            let after = std::mem::replace(&mut self.world, before);
-            return self.fail(error.kind(), Deed::Verb(after));
-        }
-        compare(got, expected.clone());
+        let expected = self.world.act(verb, self.now, &told);
+        compare(got, expected);
         self.note_purged();
-        self.note_verb(&verb);
+        self.note_verb(verb);
         for info in told.snapshots {
             self.world.snapshots.get_mut(&info.id).expect("the answers agree").told.get_or_insert(info);
         }
         // A verb that did nothing may have found nothing to commit.
-        if self.count_commits() {
-            let done = expected.is_ok();
-            self.journal.committed(if done { self.world.clone() } else { before }, self.world.clone(), 0);
+        match commits {
+            Commits::None => {}
+            Commits::Some => self.journal.committed_some(self.world.clone(), &heads, 0),
+            Commits::Whole => self.journal.committed(self.world.clone(), 0),
         }
     }
 
@@ -352,10 +337,9 @@ impl History {
 
     /// The step changed nothing, but there may have been a commit, which may have given up what could be undeleted.
     fn note_nothing(&mut self) {
-        let before = self.world.clone();
         self.note_purged();
-        if self.count_commits() {
-            self.journal.committed(before, self.world.clone(), 0);
+        if self.count_commits() == Commits::Whole {
+            self.journal.committed(self.world.clone(), 0);
         }
     }
 
@@ -389,10 +373,15 @@ impl History {
         }
     }
 
-    /// Whether commits were made since it was last asked.
-    pub fn count_commits(&mut self) -> bool {
-        let before = std::mem::replace(&mut self.commits, self.pool.counters().commits);
-        self.commits > before
+    /// What commits were made since it was last asked.
+    pub fn count_commits(&mut self) -> Commits {
+        let counters = self.pool.counters();
+        let before = std::mem::replace(&mut self.commits, (counters.commits, counters.whole_commits));
+        match self.commits {
+            (_, whole) if whole > before.1 => Commits::Whole,
+            (all, _) if all > before.0 => Commits::Some,
+            _ => Commits::None,
+        }
     }
 }
 

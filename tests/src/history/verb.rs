@@ -2,8 +2,10 @@
 
 use cow_storage::catalog::{DatasetInfo, Properties, PropertyChange, SnapshotInfo};
 use cow_storage::error::Error;
-use cow_storage::format::Timestamp;
+use cow_storage::format::{DatasetId, Timestamp};
 use cow_storage::pool::Pool;
+
+use crate::history::World;
 
 #[derive(Clone, Debug)]
 pub(super) enum Verb {
@@ -30,6 +32,21 @@ pub(super) enum VerbAnswer {
 }
 
 impl Verb {
+    /// The datasets whose heads it is about.
+    pub fn heads(&self, world: &World) -> Vec<DatasetId> {
+        let find = |name: &str| world.find_dataset(name).ok();
+        match self {
+            Self::Set { name, .. } | Self::Rewind { name, .. } => find(name).into_iter().collect(),
+            Self::Snapshot(names) => names.iter().filter_map(|(name, _)| find(name)).collect(),
+            Self::Destroy { name, recursive } => {
+                let Some(id) = find(name) else { return Vec::new() };
+                let below = if *recursive { world.below(id) } else { Vec::new() };
+                below.into_iter().chain([id]).collect()
+            }
+            _ => Vec::new(),
+        }
+    }
+
     pub fn run(&self, pool: &Pool, now: Timestamp) -> Result<VerbAnswer, Error> {
         let nothing = |()| VerbAnswer::Nothing;
         let one = |info| VerbAnswer::Snapshots(vec![info]);

@@ -51,6 +51,8 @@ pub fn world() -> World {
     world.pool.purge(Timestamp { seconds: 1, nanoseconds: 0 }, world.now()).unwrap();
     world.pool.destroy("gone", false, world.now()).unwrap();
     world.pool.reclaim_step(100, world.now()).unwrap();
+    // What is checked is the last commit, and the present is compared with it.
+    world.pool.commit(world.now()).unwrap();
     world
 }
 
