@@ -404,6 +404,30 @@ fn what_died_is_given_back_when_both_states_and_all_readers_are_past_it() {
     ids.iter().for_each(|id| again.read_extent(*id, &mut bytes).unwrap());
 }
 
+/// What a later commit will have lies where no page tells of it yet, though its segment was finished long ago.
+#[test]
+fn what_waits_for_a_later_commit_is_not_given_back() {
+    let mut history = History::new(3);
+    let plain: Vec<u8> = (0..32 * 4096).map(|_| history.choices.below(256) as u8).collect();
+    let mut append = |birth| {
+        let mut sealed = Sealed::seal(&plain, 4096, None, ORIGIN, &mut history.with);
+        history.account.append_extent(Birth(birth), false, &mut sealed).unwrap()
+    };
+    let ids: Vec<SlotId> = (0..20).map(|number| append(if number % 3 == 0 { 2 } else { 9 })).collect();
+    let segment = ids[0].segment();
+    let mut bytes = Vec::new();
+    for birth in 2..12 {
+        history.account.commit(Birth(birth), Birth(0), None).unwrap();
+        history.account.segments().flush().unwrap();
+        let given = history.account.give_back(segment, Birth(birth), Birth(birth)).unwrap();
+        assert_eq!(given, if birth < 9 { GivenBack::NotYet } else { GivenBack::Bytes(0) }, "commit {birth}");
+        for id in &ids {
+            history.account.read_extent(*id, &mut bytes).unwrap();
+            assert_eq!(Extent::open(&bytes, *id, &mut history.with).unwrap().damaged(), 0);
+        }
+    }
+}
+
 /// Also where a stretch begins or ends within an extent, and where what died looks like the beginning of another.
 #[test]
 fn what_lives_between_stretches_that_were_given_back_is_found() {

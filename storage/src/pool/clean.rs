@@ -19,8 +19,8 @@ use crate::tree::Node;
 const LIVE_PERCENT_MAX: u32 = 50;
 /// The level that survivors are compressed at: they have lived long enough to be worth more than at first.
 const LEVEL: i8 = 3;
-/// What looking through a segment for dead stretches costs of a step's budget, in bytes.
-const LOOK_COST: u64 = 1 << 20;
+/// What looking through a segment for dead stretches costs of a step's budget, beside the bytes that are given back.
+const LOOK_COST: u64 = 64 << 10;
 /// So much more has to die in a segment that was looked through until it is worth another look.
 const DIED_MIN: u32 = 256 << 10;
 
@@ -76,10 +76,10 @@ impl Core {
     /// Gives back long dead stretches of segments that are not worth emptying.
     fn give_back_dead(&self, cleaning: &mut Cleaning, budget: u64) -> Result<Progress> {
         let mut progress = Progress { done: 0, idle: true };
-        let mut looks = budget.div_ceil(LOOK_COST);
+        let mut left = budget;
         let durable = self.epoch.present();
         for usage in self.worth_a_look(cleaning) {
-            if looks == 0 {
+            if left == 0 {
                 progress.idle = false;
                 break;
             }
@@ -87,10 +87,13 @@ impl Core {
             if matches!(given, Ok(GivenBack::NotYet)) {
                 continue;
             }
-            looks -= 1;
+            left = left.saturating_sub(LOOK_COST);
             cleaning.looked_through.insert(usage.segment, usage.live);
             match given {
-                Ok(GivenBack::Bytes(bytes)) => progress.done += bytes,
+                Ok(GivenBack::Bytes(bytes)) => {
+                    progress.done += bytes;
+                    left = left.saturating_sub(bytes);
+                }
                 Err(error) if error.kind() == ErrorKind::Unsupported => cleaning.cannot_punch = true,
                 other => drop(other?),
             }

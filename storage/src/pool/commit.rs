@@ -89,11 +89,13 @@ impl Core {
         let mut committed = self.committed.lock();
         self.check()?;
         let cut = self.cut_whole(false);
-        let quiet = cut.heads.is_empty() && !self.moved.swap(false, Ordering::AcqRel);
+        let has_moved = self.moved.swap(false, Ordering::AcqRel);
+        let is_folded = self.store.account().totals().pending == 0;
+        let quiet = cut.heads.is_empty() && !has_moved && is_folded;
         committed.idle = if quiet { committed.idle + 1 } else { 0 };
         let ticket = cut.ticket;
-        // What a commit frees is given back by the second after it.
-        if committed.idle <= 2 || self.store.account().totals().pending > 0 {
+        // What a commit frees, and what it folds, is given back by the second after it.
+        if committed.idle <= 2 {
             self.write_whole(&mut committed, cut, now)?;
             self.tally.whole_commits.fetch_add(1, Ordering::Relaxed);
         }

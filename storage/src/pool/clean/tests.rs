@@ -152,6 +152,27 @@ fn wherever_the_power_goes_nothing_that_lives_is_given_back() {
     assert!(given > 3 * (256 << 10), "{given} bytes");
 }
 
+/// Somebody reads for long while nothing else happens; commits go on after that until all is given back.
+#[test]
+fn a_pool_at_rest_gives_back_what_a_reader_kept() {
+    let world = pool_with_files();
+    let reader = world.core().epoch.pin();
+    remove(&world.pool, dies).unwrap();
+    (0..6).for_each(|_| world.commit());
+    drop(reader);
+    let host = used(&world.disk);
+    for _ in 0..6 {
+        world.commit();
+        world.pool.clean_step(64 << 20, world.now()).unwrap();
+    }
+    let given = host - used(&world.disk);
+    assert!(given > 3 * (256 << 10), "{given} bytes");
+    let commits = world.pool.counters().commits;
+    (0..6).for_each(|_| world.commit());
+    assert!(world.pool.counters().commits <= commits + 3, "then it is at rest");
+    check(&world.pool, |number| !dies(number));
+}
+
 /// Much is dead, but nowhere much together: a step looks once.
 #[test]
 fn segments_without_long_dead_stretches_are_looked_through_once() {
