@@ -2,3 +2,7 @@
 
 pub mod data;
 pub mod engine;
+
+/// The daemon's own, so that what is measured is what it does.
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;

@@ -5,6 +5,7 @@
 
 pub mod clock;
 pub mod executor;
+pub mod idle;
 pub mod metrics;
 pub mod notify;
 

@@ -14,6 +14,7 @@ use cow_storage::pool::Pool;
 use parking_lot::{Condvar, Mutex};
 
 use crate::clock;
+use crate::idle::Quiet;
 use crate::logging::Chain;
 use crate::metrics::Page;
 use crate::notify::Notifier;
@@ -26,6 +27,8 @@ const RECLAIM_BUDGET: u64 = 1 << 14;
 const CLEAN_BUDGET: u64 = 4 << 20;
 /// How long the background rests when there is nothing to do.
 const IDLE_REST: Duration = Duration::from_secs(2);
+/// In times of quiet each cache is left so large a part of its budget.
+const QUIET_PART: u64 = 64;
 /// The shortest and the longest wait after a step that failed; it doubles with each.
 const FAILED_RESTS: [Duration; 2] = [Duration::from_millis(100), Duration::from_secs(5)];
 
@@ -36,6 +39,8 @@ pub struct Pace {
     pub commit_interval: Duration,
     /// How long what was destroyed can be undeleted.
     pub undelete_window: Duration,
+    /// How long nothing must have been asked before memory is given back; zero is never.
+    pub quiet_after: Duration,
 }
 
 /// The threads. Dropping it stops them.
@@ -54,6 +59,8 @@ struct Shared {
     cleaned: AtomicU64,
     purged: AtomicU64,
     failed: AtomicU64,
+    quiets: AtomicU64,
+    when_quiet: Mutex<Vec<Box<dyn Fn() + Send + Sync>>>,
     orders: Mutex<Orders>,
     changed: Condvar,
 }
@@ -82,6 +89,8 @@ impl Maintenance {
             cleaned: AtomicU64::new(0),
             purged: AtomicU64::new(0),
             failed: AtomicU64::new(0),
+            quiets: AtomicU64::new(0),
+            when_quiet: Mutex::default(),
             orders: Mutex::default(),
             changed: Condvar::new(),
         });
@@ -97,6 +106,11 @@ impl Maintenance {
     pub fn wake(&self) {
         self.shared.orders.lock().background_now = true;
         self.shared.changed.notify_all();
+    }
+
+    /// Has `release` called when nothing has been asked for a while, after the pool gave memory back.
+    pub fn when_quiet(&self, release: Box<dyn Fn() + Send + Sync>) {
+        self.shared.when_quiet.lock().push(release);
     }
 
     /// Whether the pool takes no more writes.
@@ -125,6 +139,11 @@ impl Maintenance {
         );
         page.counter("cow_purged_total", "Destroyed datasets and snapshots purged.", count(&shared.purged));
         page.counter("cow_maintenance_failures_total", "Background steps that failed.", count(&shared.failed));
+        page.counter(
+            "cow_quiets_total",
+            "Times that memory was given back as nothing was asked.",
+            count(&shared.quiets),
+        );
         let poisoned = u64::from(self.is_poisoned());
         page.gauge("cow_pool_poisoned", "1 when the pool takes no more writes until it is reopened.", poisoned);
     }
@@ -164,6 +183,7 @@ impl Shared {
 
     fn background(&self) {
         let (mut rest, mut failed_rest) = (Duration::ZERO, FAILED_RESTS[0]);
+        let mut quiet = Quiet::new(self.pace.quiet_after, Instant::now());
         while self.rest(rest, |orders| std::mem::take(&mut orders.background_now)) {
             let began = Instant::now();
             let more = self.background_step();
@@ -173,6 +193,9 @@ impl Shared {
                 Some(false) => IDLE_REST,
                 None => failed_rest,
             };
+            if quiet.look(&self.pool.counters(), Instant::now()) {
+                self.give_memory_back();
+            }
             failed_rest = if more.is_none() { (failed_rest * 2).min(FAILED_RESTS[1]) } else { FAILED_RESTS[0] };
         }
     }
@@ -187,6 +210,13 @@ impl Shared {
         self.reclaimed.fetch_add(reclaimed.done, Ordering::Relaxed);
         self.cleaned.fetch_add(cleaned.done, Ordering::Relaxed);
         Some(purged > 0 || !reclaimed.idle || !cleaned.idle)
+    }
+
+    fn give_memory_back(&self) {
+        self.pool.shrink_caches(QUIET_PART);
+        self.when_quiet.lock().iter().for_each(|release| release());
+        self.quiets.fetch_add(1, Ordering::Relaxed);
+        tracing::debug!("nothing was asked for a while: memory was given back");
     }
 
     fn purge_before(&self, now: Timestamp) -> Timestamp {
@@ -261,7 +291,7 @@ mod tests {
     fn commits_come_in_time_and_what_was_destroyed_goes_when_its_time_has_come() {
         let (_, pool) = pool();
         let window = Duration::from_secs(3600);
-        let pace = Pace { commit_interval: Duration::from_millis(20), undelete_window: window };
+        let pace = Pace { commit_interval: Duration::from_millis(20), undelete_window: window, quiet_after: window };
         for name in ["old", "new"] {
             pool.create_dataset(name, &Properties::default(), clock::now()).unwrap();
         }
@@ -278,9 +308,33 @@ mod tests {
     }
 
     #[test]
+    fn memory_is_given_back_when_nothing_is_asked() {
+        let (_, pool) = pool();
+        pool.create_dataset("a", &Properties::default(), clock::now()).unwrap();
+        let quiet_after = Duration::from_millis(50);
+        let pace = Pace { commit_interval: Duration::from_millis(5), undelete_window: PATIENCE, quiet_after };
+        let maintenance = Maintenance::start(pool.clone(), pace, Arc::default(), Box::new(|| ())).unwrap();
+        let (tell, told) = channel();
+        maintenance.when_quiet(Box::new(move || tell.send(()).unwrap()));
+        for _ in 0..2 {
+            wait_until(|| {
+                maintenance.wake();
+                told.try_recv().is_ok()
+            });
+            for _ in 0..20 {
+                maintenance.wake();
+                assert!(told.recv_timeout(Duration::from_millis(10)).is_err(), "it is still quiet");
+            }
+            pool.create_dataset("b", &Properties::default(), clock::now()).unwrap();
+            pool.destroy("b", false, clock::now()).unwrap();
+        }
+        maintenance.stop();
+    }
+
+    #[test]
     fn a_poisoned_pool_is_told_of_once() {
         let (simulator, pool) = pool();
-        let pace = Pace { commit_interval: Duration::from_millis(1), undelete_window: PATIENCE };
+        let pace = Pace { commit_interval: Duration::from_millis(1), undelete_window: PATIENCE, quiet_after: PATIENCE };
         let (tell, told) = channel();
         let on_poisoned = Box::new(move || tell.send(()).unwrap());
         let maintenance = Maintenance::start(pool.clone(), pace, Arc::default(), on_poisoned).unwrap();

@@ -80,6 +80,12 @@ impl<K: Hash + Eq + Clone, V: Clone> Cache<K, V> {
         self.shard(key).lock().remove(key);
     }
 
+    /// Drops what is asked for least until the rest weighs a `part`th of the budget, which stays as it is: the cache may
+    /// fill again.
+    pub fn shrink(&self, part: u64) {
+        self.shards.iter().for_each(|shard| shard.lock().shrink(part));
+    }
+
     /// Forgets everything.
     pub fn clear(&self) {
         for shard in &self.shards {
@@ -159,6 +165,19 @@ impl<K: Hash + Eq + Clone, V: Clone> Shard<K, V> {
         }
     }
 
+    fn shrink(&mut self, part: u64) {
+        while self.used > self.budget / part {
+            self.evict();
+        }
+        // The tables grew with what is gone.
+        let mut old = std::mem::replace(self, Self::new(self.budget));
+        for entry in old.entries.drain(..).flatten() {
+            self.used += entry.weight;
+            self.places.insert(entry.key.clone(), self.entries.len());
+            self.entries.push(Some(entry));
+        }
+    }
+
     fn vacate(&mut self, place: usize) {
         let entry = self.entries[place].take().expect("places name entries");
         self.used -= entry.weight;
@@ -235,6 +254,12 @@ mod tests {
                     }
                 }
                 assert!(cache.used() <= budget);
+                if below(2000) == 0 {
+                    cache.shrink(4);
+                    assert!(cache.used() <= budget / 4);
+                    // What was dropped is not known to the model.
+                    model.retain(|key, _| budget < 8 << 20 || cache.contains(key));
+                }
             }
             assert_eq!(cache.hits() + cache.misses(), gets);
             cache.clear();

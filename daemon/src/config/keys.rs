@@ -58,7 +58,7 @@ pub const SECTIONS: [Section; 7] = [
     },
     Section {
         name: "memory",
-        about: "What may be kept in memory, in bytes. Together with some 200 MiB this is what cowd takes.",
+        about: "What may be kept in memory, in bytes. Together with some 250 MiB this is what cowd takes.",
         keys: &[
             Key {
                 name: "dirty",
@@ -114,6 +114,14 @@ pub const SECTIONS: [Section; 7] = [
                 default: "\"24h\"",
                 about: "How long what was destroyed can be undeleted. Until then its space does not come back.",
                 set: |config, value| value.duration().map(|window| config.undelete_window = window),
+            },
+            Key {
+                name: "quiet_after",
+                flag: None,
+                default: "\"5m\"",
+                about: "When nothing has been asked for so long, caches shrink to a sixty-fourth and their memory goes back to the \
+                        system; they fill again as they are used. 0s is never.",
+                set: |config, value| value.duration().map(|after| config.quiet_after = after),
             },
         ],
     },

@@ -38,6 +38,8 @@ pub struct Config {
     pub commit_interval: Duration,
     /// How long what was destroyed can be undeleted.
     pub undelete_window: Duration,
+    /// How long nothing must have been asked before memory is given back; zero is never.
+    pub quiet_after: Duration,
     /// Where NFS listens.
     pub nfs: SocketAddr,
     /// Most NFS connections.
@@ -74,6 +76,7 @@ impl Default for Config {
             memory: Budgets::default(),
             commit_interval: Duration::from_secs(5),
             undelete_window: Duration::from_hours(24),
+            quiet_after: Duration::from_mins(5),
             nfs: SocketAddr::from(([0; 16], 2049)),
             connections_max: 2048,
             exports: Access { rules: vec![rule("127.0.0.0/8"), rule("::1")], ..Access::default() },

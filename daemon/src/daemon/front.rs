@@ -53,6 +53,11 @@ impl Nfs {
         self.server.write().shutdown();
     }
 
+    /// Gives memory back that is only kept to be used again.
+    pub fn release_memory(&self) {
+        self.server.read().release_memory();
+    }
+
     /// Tells what it has done.
     pub fn metrics(&self, page: &mut Page) {
         self.server.read().counters().publish(page);

@@ -65,7 +65,11 @@ impl Daemon {
         let (listeners, http) = failure::listeners(config, given)?;
         notifier.status("opening the pool");
         let pool = store::open(config, media)?;
-        let pace = Pace { commit_interval: config.commit_interval, undelete_window: config.undelete_window };
+        let pace = Pace {
+            commit_interval: config.commit_interval,
+            undelete_window: config.undelete_window,
+            quiet_after: config.quiet_after,
+        };
         let maintenance = Maintenance::start(pool.clone(), pace, notifier.clone(), on_poisoned);
         let maintenance = Arc::new(maintenance.map_err(|error| failure(&error, failure::THREADS))?);
         let events = Arc::new(Events::default());
@@ -86,6 +90,8 @@ impl Daemon {
         let nfs = Arc::new(Nfs::start(config, Arc::new(PoolViews::new(pool.clone(), shares)), &pool)?);
         service.set_front(nfs.clone());
         add_metrics(&service, &maintenance, &nfs);
+        let front = nfs.clone();
+        maintenance.when_quiet(Box::new(move || front.release_memory()));
         let control = Control::start(listeners, service.clone(), token);
         let control = control.map_err(|error| failure(&error, failure::THREADS))?;
         let daemon = Self { pool, maintenance, jobs, service, nfs, control, socket };

@@ -62,6 +62,12 @@ impl Buffers {
         Buffer { bytes, filled: 0, size, origin: self.clone() }
     }
 
+    /// Gives the memory of all free buffers back.
+    pub fn release(&self) {
+        let free = std::mem::take(&mut self.state.lock().free);
+        drop(free);
+    }
+
     /// Bytes of large buffers in use.
     pub fn in_use(&self) -> usize {
         self.state.lock().in_use
@@ -147,6 +153,19 @@ mod tests {
         waiting.join().unwrap();
         drop(small);
         assert_eq!(buffers.in_use(), 0);
+    }
+
+    #[test]
+    fn what_is_free_goes_and_what_is_used_stays() {
+        let buffers = Buffers::new(LARGEST_LEN);
+        let mut used = buffers.take(LARGEST_LEN);
+        used.append(b"kept");
+        drop(buffers.take(0));
+        buffers.release();
+        assert!(buffers.state.lock().free.iter().all(Vec::is_empty));
+        assert_eq!((used.filled(), buffers.in_use()), (&b"kept"[..], LARGEST_LEN));
+        drop(used);
+        assert_eq!(buffers.state.lock().free[3].len(), 1);
     }
 
     #[test]

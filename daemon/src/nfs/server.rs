@@ -166,6 +166,11 @@ impl Server {
         clients
     }
 
+    /// Gives memory back that is only kept to be used again.
+    pub fn release_memory(&self) {
+        self.shared.service.buffers.release();
+    }
+
     /// Takes no more connections and calls, lets those that run end, and closes everything.
     pub fn shutdown(&mut self) {
         let Some(accepting) = self.accepting.take() else { return };

@@ -262,6 +262,11 @@ impl Account {
         Ok(segments.len() as u64)
     }
 
+    /// Has the cached pages take a `part`th of their budget at most, for now, and gives buffers back that nobody uses.
+    pub fn shrink(&self, part: u64) {
+        self.pages.shrink(part);
+    }
+
     /// Has the next commit fold everything that it may: when space is short.
     pub fn hurry(&self) {
         self.books.lock().hurry = true;

@@ -60,6 +60,13 @@ impl Pages {
         self.slots.insert(link.place, Arc::clone(page), page.weight());
     }
 
+    /// Keeps a `part`th of the budget at most.
+    pub fn shrink(&self, part: u64) {
+        self.nodes.shrink(part);
+        self.slots.shrink(part);
+        self.segments.release_memory();
+    }
+
     /// Keeps a node that was written.
     pub fn keep_node(&self, link: &Link, node: Node) {
         let weight = 64 + node.children.len() as u64 * 64;

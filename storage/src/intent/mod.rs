@@ -104,6 +104,11 @@ impl IntentLog {
         write().map_err(|error: Error| error.during("cannot create the intent log"))
     }
 
+    /// Gives memory back that is only kept to be used again.
+    pub fn release_memory(&self) {
+        self.buffers.release();
+    }
+
     /// Opens the log and returns the records from `from` on, in order, all of them durable. `Corrupt` if
     /// one is damaged that a flush had made durable; a damaged end is what power loss leaves.
     ///

@@ -56,6 +56,11 @@ impl BufferPool {
         Buffer { map: Some(map), len, pool: Arc::clone(self) }
     }
 
+    /// Gives the memory of all buffers back that nobody uses.
+    pub fn release(&self) {
+        *self.idle.lock() = Idle::default();
+    }
+
     fn put(&self, map: MmapMut) {
         let mut idle = self.idle.lock();
         if idle.len + map.len() > self.idle_len_max {
@@ -141,5 +146,10 @@ mod tests {
         let many: Vec<Buffer> = (0..40).map(|_| pool.take(4096)).collect();
         drop(many);
         assert!(pool.idle.lock().len <= 64 << 10);
+        let used = pool.take(4096);
+        pool.release();
+        assert_eq!(pool.idle.lock().len, 0);
+        drop(used);
+        assert_eq!(pool.idle.lock().len, 4096);
     }
 }

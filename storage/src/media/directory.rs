@@ -123,6 +123,10 @@ impl Media for Directory {
         let bytes = |blocks: u64| blocks.saturating_mul(found.f_frsize);
         Ok(MediaSpace { total: bytes(found.f_blocks), free: bytes(found.f_bavail) })
     }
+
+    fn release_memory(&self) {
+        self.buffers.release();
+    }
 }
 
 fn check_own_name(name: &str) -> Result<()> {

@@ -36,6 +36,8 @@ pub trait Media: Send + Sync {
     fn sync_directory(&self) -> Result<()>;
     /// What the host has.
     fn space(&self) -> Result<MediaSpace>;
+    /// Gives memory back that is only kept to be used again.
+    fn release_memory(&self) {}
 }
 
 /// One file: positional, and safe to use from several threads.

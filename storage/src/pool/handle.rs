@@ -241,6 +241,14 @@ impl Pool {
         self.core.counters()
     }
 
+    /// Has each cache take a `part`th of its budget at most, for now, and gives buffers back that nobody uses: for times
+    /// when little is asked. The index for deduplication stays whole.
+    pub fn shrink_caches(&self, part: u64) {
+        self.core.store.shrink(part);
+        self.core.log.release_memory();
+        self.core.media.release_memory();
+    }
+
     /// Reads and checks everything reachable, or what one dataset (its head and live snapshots) or snapshot reaches, as of the last commit
     /// and past all caches. No commit waits for it; but until it ends, what is freed is not given back. `progress` is told
     /// bytes done and bytes in all, and stops it by returning false.

@@ -185,6 +185,11 @@ impl Segments {
         Stream::ALL.iter().map(|stream| self.writer(*stream).lock().appended_len()).sum()
     }
 
+    /// Gives memory back that is only kept to be used again.
+    pub fn release_memory(&self) {
+        Stream::ALL.iter().for_each(|stream| self.writer(*stream).buffers.release());
+    }
+
     /// How segments are made.
     pub fn options(&self) -> &SegmentOptions {
         self.files.options()

@@ -20,6 +20,11 @@ pub(in crate::store) struct Benches {
 }
 
 impl Benches {
+    /// Drops those that nobody uses now.
+    pub fn clear(&self) {
+        *self.idle.lock() = Vec::new();
+    }
+
     /// Calls `act` with a bench of its own.
     pub fn with<T>(&self, act: impl FnOnce(&mut Bench) -> Result<T>) -> Result<T> {
         let idle = self.idle.lock().pop();

@@ -111,6 +111,14 @@ impl Store {
         self.fetched.load(Ordering::Relaxed)
     }
 
+    /// Has each cache take a `part`th of its budget at most, for now, and gives back what is only kept to be used again.
+    pub fn shrink(&self, part: u64) {
+        self.nodes.shrink(part);
+        self.blocks.shrink(part);
+        self.account.shrink(part);
+        self.benches.clear();
+    }
+
     /// Forgets everything cached: what is read next comes from the disk.
     pub fn clear_caches(&self) {
         self.nodes.clear();

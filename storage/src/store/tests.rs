@@ -60,6 +60,10 @@ fn blocks_come_back_in_any_order_and_number() {
             let found = read(&store, &some).unwrap();
             wanted.iter().zip(found).for_each(|(number, bytes)| assert_eq!(*bytes, block(*number)));
             assert!(store.block_cache().used <= budget);
+            if choices.below(8) == 0 {
+                store.shrink(4);
+                assert!(store.block_cache().used <= budget / 4);
+            }
         }
         let counts = store.block_cache();
         assert_eq!(counts.hits > 0, budget > 0, "{counts:?}");
