@@ -79,6 +79,7 @@ fn sifted_family(world: &World, properties: &Properties) {
         world.pool.destroy(snapshot, false, Timestamp::default()).unwrap();
     }
     world.pool.purge(Timestamp { seconds: 1, nanoseconds: 0 }, world.now()).unwrap();
+    world.commit();
     let before = world.pool.space().unwrap().live;
     world.settle();
     assert!(world.pool.space().unwrap().live < before, "nothing was lost by all");

@@ -104,6 +104,7 @@ fn half_a_sifting_is_sound() {
         write(name, blocks, number);
     }
     world.pool.destroy("d@origin", false, Timestamp::default()).unwrap();
+    world.commit();
     let (live, foretold) = (world.pool.space().unwrap().live, world.pool.space().unwrap().awaiting);
     world.pool.purge(Timestamp { seconds: 1, nanoseconds: 0 }, world.now()).unwrap();
     let mut steps = 0;
