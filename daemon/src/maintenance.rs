@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use cow_storage::error::{ErrorKind, Result};
 use cow_storage::format::Timestamp;
-use cow_storage::pool::Pool;
+use cow_storage::pool::{Damage, Pool};
 use parking_lot::{Condvar, Mutex};
 
 use crate::clock;
@@ -61,6 +61,7 @@ struct Shared {
     failed: AtomicU64,
     quiets: AtomicU64,
     when_quiet: Mutex<Vec<Box<dyn Fn() + Send + Sync>>>,
+    damaged: AtomicU64,
     orders: Mutex<Orders>,
     changed: Condvar,
 }
@@ -91,6 +92,7 @@ impl Maintenance {
             failed: AtomicU64::new(0),
             quiets: AtomicU64::new(0),
             when_quiet: Mutex::default(),
+            damaged: AtomicU64::new(0),
             orders: Mutex::default(),
             changed: Condvar::new(),
         });
@@ -144,6 +146,8 @@ impl Maintenance {
             "Times that memory was given back as nothing was asked.",
             count(&shared.quiets),
         );
+        let damaged = count(&shared.damaged);
+        page.counter("cow_damage_found_total", "Damage that background work came upon and passed by.", damaged);
         let poisoned = u64::from(self.is_poisoned());
         page.gauge("cow_pool_poisoned", "1 when the pool takes no more writes until it is reopened.", poisoned);
     }
@@ -206,6 +210,7 @@ impl Shared {
         let purged = self.step("purge what was destroyed", self.pool.purge(self.purge_before(now), now))?;
         let reclaimed = self.step("reclaim", self.pool.reclaim_step(RECLAIM_BUDGET, now))?;
         let cleaned = self.step("clean", self.pool.clean_step(CLEAN_BUDGET, now))?;
+        reclaimed.damage.iter().chain(&cleaned.damage).for_each(|damage| self.tell_damage(damage));
         self.purged.fetch_add(purged, Ordering::Relaxed);
         self.reclaimed.fetch_add(reclaimed.done, Ordering::Relaxed);
         self.cleaned.fetch_add(cleaned.done, Ordering::Relaxed);
@@ -222,6 +227,13 @@ impl Shared {
     fn purge_before(&self, now: Timestamp) -> Timestamp {
         let window = i64::try_from(self.pace.undelete_window.as_secs()).unwrap_or(i64::MAX);
         Timestamp { seconds: now.seconds.saturating_sub(window), ..now }
+    }
+
+    /// Damage keeps the background from nothing: it goes on beside it, and whoever reads the log can look further.
+    fn tell_damage(&self, damage: &Damage) {
+        self.damaged.fetch_add(1, Ordering::Relaxed);
+        let (dataset, problem) = (damage.dataset.as_deref().unwrap_or_default(), &damage.problem);
+        tracing::warn!(dataset, problem, "what is stored is damaged; 'cowctl verify' tells what that hits");
     }
 
     /// Logs a failure, and tells once that the pool is poisoned.

@@ -26,9 +26,32 @@ impl Catalog {
     ) -> Result<()> {
         let head = Holder::Head(dataset);
         let threshold = self.birth(self.edge(head)?.parent);
-        let (own, shared): (Vec<Dead>, Vec<Dead>) = dead.iter().partition(|dead| dead.birth > threshold);
+        let shared = dead.iter().filter(|dead| dead.birth <= threshold).copied().collect();
         self.append(head, shared)?;
-        own.iter().try_for_each(free)
+        self.retire_own(dataset, dead, free)
+    }
+
+    /// The same where the head's list takes nothing, as [`Catalog::check_end`] tells: what the parent still has is forgotten,
+    /// and never freed.
+    pub fn retire_own(
+        &mut self,
+        dataset: DatasetId,
+        dead: &[Dead],
+        free: &mut dyn FnMut(&Dead) -> Result<()>,
+    ) -> Result<()> {
+        let threshold = self.birth(self.edge(Holder::Head(dataset))?.parent);
+        dead.iter().filter(|dead| dead.birth > threshold).try_for_each(free)
+    }
+
+    /// Whether the head's parent in the forest still has something of what is dead, so that it goes on the list.
+    pub fn shares(&self, dataset: DatasetId, dead: &[Dead]) -> Result<bool> {
+        let threshold = self.birth(self.edge(Holder::Head(dataset))?.parent);
+        Ok(dead.iter().any(|dead| dead.birth <= threshold))
+    }
+
+    /// `Corrupt` if the node is damaged that the next chunk of a list goes to: a commit that puts one there fails.
+    pub(crate) fn check_end(nodes: &dyn NodeStore, system: &Root, list: List) -> Result<()> {
+        Reader::new(nodes, *system).get(layout::chunk(list.id, list.end)).map(drop)
     }
 
     /// Appends to a holder's dead list.
@@ -63,6 +86,15 @@ impl Catalog {
         let before = list.first;
         list.first = before.saturating_add(count).min(list.end);
         self.edits.drop_chunks(list.id, before..list.first);
+    }
+
+    /// Leaves the first chunk of a holder's dead list behind, where it is: it lies in a node that cannot be read, and so
+    /// not be changed. Returns whether the list is empty then.
+    pub(in crate::catalog) fn pass_chunk(&mut self, holder: Holder) -> Result<bool> {
+        let mut list = self.edge(holder)?.list;
+        list.first = (list.first + 1).min(list.end);
+        self.change_edge(holder, |edge| edge.list = list)?;
+        Ok(list.is_empty())
     }
 
     /// Reads a chunk of a dead list: as this commit has left it, or else from the committed system tree.

@@ -35,8 +35,9 @@ pub(crate) enum Task {
     Walk { root: Root, after: Birth, from: Key },
     /// Drop the chunks of a list; tell [`Catalog::forgotten`].
     Forget { list: List },
-    /// Of the entries of the only child's list, free those born after `after`, and hand the others to [`Catalog::merged`].
-    Merge { child: Holder, list: List, after: Birth },
+    /// Of the entries of the only child's list, free those born after `after`, and hand the others to [`Catalog::merged`], which
+    /// appends them to the list `to`.
+    Merge { child: Holder, list: List, after: Birth, to: List },
     /// Go on with the sifting under way.
     Sift(Turn),
 }
@@ -106,7 +107,7 @@ impl Catalog {
             Phase::Forget => Task::Forget { list: edge.list },
             Phase::Merge => {
                 let child = self.only_child(holder)?;
-                Task::Merge { child, list: self.list(child)?, after }
+                Task::Merge { child, list: self.list(child)?, after, to: edge.list }
             }
             Phase::Sift(sift) => Task::Sift(self.turn(holder, sift)?),
         }))
@@ -145,13 +146,34 @@ impl Catalog {
         assert!(phase == Phase::Merge);
         let child = self.only_child(holder)?;
         self.append(holder, kept)?;
-        if self.take_chunks(child, chunks)? {
-            let edge = self.edge(holder)?;
-            let (list, parent) = (edge.list, edge.parent);
-            self.remove(holder)?;
-            self.change_edge(child, |edge| (edge.parent, edge.list) = (parent, list))?;
-            self.review(child);
+        match self.take_chunks(child, chunks)? {
+            true => self.end_merge(holder, child),
+            false => Ok(()),
         }
+    }
+
+    /// The next chunk of the list that the job sorts out, or drops, cannot be read: the job goes on behind it. What is in it
+    /// is never freed.
+    pub(crate) fn passed_damage(&mut self) -> Result<()> {
+        let Job { holder, phase } = self.begin()?;
+        match phase {
+            Phase::Forget if self.pass_chunk(holder)? => self.remove_leaf(holder),
+            Phase::Merge => {
+                let child = self.only_child(holder)?;
+                if self.pass_chunk(child)? { self.end_merge(holder, child) } else { Ok(()) }
+            }
+            Phase::Sift(sift) => self.pass_chunk_in_turn(holder, sift),
+            Phase::Forget | Phase::Walk(_) => Ok(()),
+        }
+    }
+
+    /// All of the child's list is sorted out.
+    fn end_merge(&mut self, holder: Holder, child: Holder) -> Result<()> {
+        let edge = self.edge(holder)?;
+        let (list, parent) = (edge.list, edge.parent);
+        self.remove(holder)?;
+        self.change_edge(child, |edge| (edge.parent, edge.list) = (parent, list))?;
+        self.review(child);
         Ok(())
     }
 

@@ -44,6 +44,8 @@ pub(crate) struct Turn {
     pub sift: Sift,
     /// The list that found entries are taken out of; of no use in other stages.
     pub list: List,
+    /// The snapshot's own list.
+    pub own: List,
     /// Whether they are free when they leave it, or the snapshot's own list's if born no later than `after`.
     pub is_last: bool,
     pub after: Birth,
@@ -125,7 +127,7 @@ impl Catalog {
             Stage::Find => nothing,
             Stage::Take { list, .. } | Stage::Drop { list } => self.list(self.child_with(id, list)?)?,
         };
-        Ok(Turn { sift, list, is_last: self.list_after(id, list.id).is_none(), after })
+        Ok(Turn { sift, list, own: self.list(holder)?, is_last: self.list_after(id, list.id).is_none(), after })
     }
 
     fn child_with(&self, id: SnapshotId, list: u64) -> Result<Holder> {
@@ -199,6 +201,35 @@ impl Catalog {
             _ => {}
         }
         Ok(())
+    }
+
+    /// Leaves the first chunk of the list in turn behind: it cannot be read. What stands in it stays in the list, in a manner of
+    /// speaking: nobody takes it for found, or frees it.
+    pub(in crate::catalog) fn pass_chunk_in_turn(&mut self, holder: Holder, sift: Sift) -> Result<()> {
+        let Holder::Snapshot(id) = holder else { return Err(ErrorKind::NotFound.into()) };
+        let turn = self.turn(holder, sift)?;
+        let child = self.child_with(id, turn.list.id)?;
+        self.pass_chunk(child).map(drop)
+    }
+
+    /// Ends the sifting under way, for what it has found, or would write, lies in a node that cannot be read. What was taken out
+    /// of some lists stays out of them, and is never freed unless it stands in the last one.
+    pub(crate) fn give_up_sift(&mut self) -> Result<()> {
+        let (id, _) = self.sift_under_way()?;
+        self.job = None;
+        self.edits.touch_job();
+        // Not again before there is more to be found.
+        self.sifted(id, self.index.family(id).ends);
+        self.review(Holder::Snapshot(id));
+        Ok(())
+    }
+
+    /// The list that found entries are appended to, or the one that will be made for them.
+    pub(crate) fn found_list(&self) -> List {
+        match self.job {
+            Some(Job { phase: Phase::Sift(sift), .. }) => sift.found,
+            _ => List { id: self.next_list, first: 0, end: 0 },
+        }
     }
 
     /// Nothing stands in all children's lists any more, as far as they went when the sum of their ends was this; what was appended

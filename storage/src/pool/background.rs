@@ -10,6 +10,7 @@ use crate::pool::change::Promise;
 use crate::pool::core::Core;
 use crate::pool::head::Head;
 use crate::reclaim::{self, Sources};
+use crate::scrub::{Damage, told};
 use crate::tree::Dead;
 
 /// Bytes of an orphan that one record gives back.
@@ -21,10 +22,11 @@ impl Core {
     /// Frees what destroyed datasets and snapshots held, and reaps orphans.
     pub fn reclaim_step(&self, budget: u64, now: Timestamp) -> Result<Progress> {
         self.check()?;
-        let reaped = self.reap(budget, now)?;
+        let mut damage = std::mem::take(&mut *self.found.lock());
+        let reaped = self.reap(budget, now, &mut damage)?;
         let (read, is_needed) = self.read_for_sifting(budget)?;
         if !is_needed {
-            return Ok(Progress { done: reaped + read, idle: reaped + read == 0 });
+            return Ok(Progress { done: reaped + read, idle: reaped + read == 0, damage });
         }
         let step = self.submit(Vec::new(), now, move |change| {
             let core = change.core;
@@ -40,7 +42,10 @@ impl Core {
             // Else a commit folds a few pages at a time, and the space of what is gone comes back as slowly.
             self.store.account().hurry();
         }
-        Ok(Progress { done: step.done + reaped + read, idle: step.idle && reaped == 0 })
+        damage.extend(step.damage.iter().map(|error| {
+            Damage::of_the_pool(format!("a part of what was destroyed keeps its space: {}", told(error)))
+        }));
+        Ok(Progress { done: step.done + reaped + read, idle: step.idle && reaped == 0, damage })
     }
 
     /// Reads what is to be known before the next commit: while that is made, nobody else gets on. Returns about how many pointers
@@ -71,8 +76,9 @@ impl Core {
         let _ = self.store.finder().save_when_due(&*self.media, self.id, self.margin());
     }
 
-    /// Gives back orphans that nobody has open. Returns how many records that took.
-    fn reap(&self, budget: u64, now: Timestamp) -> Result<u64> {
+    /// Gives back orphans that nobody has open. Returns how many records that took. A damaged tree keeps its orphans, and
+    /// others from nothing.
+    fn reap(&self, budget: u64, now: Timestamp, damage: &mut Vec<Damage>) -> Result<u64> {
         let due: Vec<Arc<Head>> = self.heads.lock().values().filter(|head| head.reap_due()).cloned().collect();
         let mut done = 0;
         for head in due {
@@ -83,6 +89,12 @@ impl Core {
                     Err(error) if matches!(error.kind(), ErrorKind::ReadOnly | ErrorKind::Stale) => 0,
                     Err(error) if error.kind() == ErrorKind::Busy => {
                         head.set_reap_due(true);
+                        0
+                    }
+                    Err(error) if error.kind() == ErrorKind::Corrupt => {
+                        let dataset = self.catalog.read().full_name(head.holder);
+                        let problem = format!("a removed file keeps its space: {}", told(&error));
+                        damage.push(Damage { dataset, ..Damage::of_the_pool(problem) });
                         0
                     }
                     other => other?,
@@ -120,3 +132,6 @@ impl Core {
         Ok(done)
     }
 }
+
+#[cfg(test)]
+mod tests;

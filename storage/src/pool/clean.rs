@@ -13,6 +13,7 @@ use crate::extent::{Encoding, Extent, Sealed};
 use crate::format::{Birth, SegmentId};
 use crate::pool::Progress;
 use crate::pool::core::Core;
+use crate::scrub::{Damage, told};
 use crate::tree::Node;
 
 /// A segment is worth cleaning when at most this part of it lives: then its file's space pays for the move.
@@ -45,24 +46,27 @@ impl Core {
         let mut cleaning = self.cleaning.lock();
         let moved = self.empty_sparse(&mut cleaning, budget)?;
         let given = self.give_back_dead(&mut cleaning, budget.saturating_sub(moved.done))?;
-        Ok(Progress { done: moved.done + given.done, idle: moved.idle && given.idle })
+        let damage = [moved.damage, given.damage].concat();
+        Ok(Progress { done: moved.done + given.done, idle: moved.idle && given.idle, damage })
     }
 
     fn empty_sparse(&self, cleaning: &mut Cleaning, budget: u64) -> Result<Progress> {
         let committed = self.epoch.present();
         if cleaning.moved_before.is_some_and(|birth| committed <= birth) {
-            return Ok(Progress { done: 0, idle: true });
+            return Ok(Progress { idle: true, ..Progress::default() });
         }
         let (segments, found) = self.survivors(cleaning, budget)?;
         if segments.is_empty() {
-            return Ok(Progress { done: 0, idle: true });
+            return Ok(Progress { idle: true, ..Progress::default() });
         }
-        let mut done = 0;
+        let (mut done, mut damage) = (0, Vec::new());
         for survivor in &found {
             match self.move_one(survivor) {
                 Ok(length) => done += length,
                 Err(error) if error.kind() == ErrorKind::Corrupt => {
                     cleaning.stuck.insert(survivor.slot.place.segment);
+                    let problem = format!("{:?} cannot be moved to save space: {}", survivor.id, told(&error));
+                    damage.push(Damage::of_the_pool(problem));
                 }
                 Err(error) => return Err(error),
             }
@@ -70,12 +74,12 @@ impl Core {
         self.store.account().rewrite_pages(&segments)?;
         cleaning.moved_before = Some(committed);
         self.moved.store(true, Ordering::Release);
-        Ok(Progress { done, idle: false })
+        Ok(Progress { done, idle: false, damage })
     }
 
     /// Gives back long dead stretches of segments that are not worth emptying.
     fn give_back_dead(&self, cleaning: &mut Cleaning, budget: u64) -> Result<Progress> {
-        let mut progress = Progress { done: 0, idle: true };
+        let mut progress = Progress { idle: true, ..Progress::default() };
         let mut left = budget;
         let durable = self.epoch.present();
         for usage in self.worth_a_look(cleaning) {
@@ -95,6 +99,10 @@ impl Core {
                     left = left.saturating_sub(bytes);
                 }
                 Err(error) if error.kind() == ErrorKind::Unsupported => cleaning.cannot_punch = true,
+                Err(error) if error.kind() == ErrorKind::Corrupt => {
+                    let problem = format!("what is dead in a segment cannot be given back: {}", told(&error));
+                    progress.damage.push(Damage::of_the_pool(problem));
+                }
                 other => drop(other?),
             }
         }

@@ -26,8 +26,12 @@ use crate::pool::head::{Head, Present};
 use crate::pool::space::Awaiting;
 use crate::pool::view::Latest;
 use crate::reclaim::Sifter;
+use crate::scrub::Damage;
 use crate::store::Store;
 use crate::tree::Root;
+
+/// Most damage that is kept to be told.
+const FOUND_MAX: usize = 1000;
 
 const OPEN: u8 = 0;
 const CLOSED: u8 = 1;
@@ -97,6 +101,8 @@ pub struct Core {
     pub errands: Errands,
     /// What the pool did so far.
     pub tally: Tally,
+    /// Damage that nobody was told of yet.
+    pub found: Mutex<Vec<Damage>>,
     pub(in crate::pool) mode: AtomicU8,
 }
 
@@ -141,6 +147,14 @@ impl Core {
             OPEN => Ok(()),
             POISONED => Err(ErrorKind::Poisoned.into()),
             _ => Err(Error::new(ErrorKind::Stale, "the pool is closed")),
+        }
+    }
+
+    /// Keeps damage that was come upon for whoever asks next.
+    pub fn note_damage(&self, damage: Damage) {
+        let mut found = self.found.lock();
+        if found.len() < FOUND_MAX && !found.contains(&damage) {
+            found.push(damage);
         }
     }
 

@@ -2,6 +2,7 @@
 
 use crate::catalog::{DatasetInfo, SnapshotInfo};
 use crate::format::PoolId;
+use crate::scrub::Damage;
 
 /// Budgets, in bytes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -83,12 +84,14 @@ pub struct DatasetSpace {
 }
 
 /// What a background step did.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
 pub struct Progress {
     /// Units of work done in this step.
     pub done: u64,
     /// Whether nothing is left to do.
     pub idle: bool,
+    /// Damage that was come upon, and passed by: each is told once, or once for each opening of the pool.
+    pub damage: Vec<Damage>,
 }
 
 /// Counters since the pool was opened; they only grow.

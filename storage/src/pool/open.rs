@@ -185,6 +185,7 @@ fn open_from(
         awaiting: Mutex::default(),
         awaiting_len: AtomicU64::new(0),
         tally: Tally::default(),
+        found: Mutex::default(),
         mode: AtomicU8::new(0),
         media,
     };

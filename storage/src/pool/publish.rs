@@ -11,7 +11,7 @@ use crate::account::{Account, AccountState, Mark};
 use crate::catalog::Holder;
 use crate::catalog::{Catalog, Compression, State};
 use crate::content::{WriteBack, write_back};
-use crate::error::Result;
+use crate::error::{ErrorKind, Result};
 use crate::format::{Birth, Timestamp};
 use crate::intent::LogPosition;
 use crate::pool::core::{Committed, Core};
@@ -20,6 +20,7 @@ use crate::pool::cuts::Cuts;
 use crate::pool::head::{Frozen, Head};
 use crate::pool::payload::Payload;
 use crate::pool::view::Latest;
+use crate::scrub::{Damage, told};
 use crate::segment::Place;
 use crate::store::CommitWriter;
 use crate::superblock::{COPY_LEN, Superblock};
@@ -124,7 +125,7 @@ impl Core {
         let mut free = |dead: &Dead| account.free(birth, dead.id, dead.first, dead.count);
         for Written { head, state, dead, .. } in written {
             catalog.set_head(head.dataset, *state)?;
-            catalog.retire(head.dataset, dead, &mut free)?;
+            self.retire(&mut catalog, &committed.system, head, dead, &mut free)?;
         }
         let mut change =
             Change { core: self, catalog: &mut catalog, birth, system: committed.system, after: Vec::new() };
@@ -136,6 +137,27 @@ impl Core {
                 .root;
         dead.iter().try_for_each(free)?;
         Ok((system, after))
+    }
+
+    /// Gives the catalog what an edit of a head's tree left behind.
+    fn retire(
+        &self,
+        catalog: &mut Catalog,
+        system: &Root,
+        head: &Head,
+        dead: &[Dead],
+        free: &mut dyn FnMut(&Dead) -> Result<()>,
+    ) -> Result<()> {
+        if catalog.shares(head.dataset, dead)?
+            && let Err(error) = Catalog::check_end(&*self.store, system, catalog.list(head.holder)?)
+            && error.kind() == ErrorKind::Corrupt
+        {
+            // Else no commit would go well that overwrites something of this dataset.
+            let problem = format!("what is overwritten keeps its space: {}", told(&error));
+            self.note_damage(Damage { dataset: catalog.full_name(head.holder), ..Damage::of_the_pool(problem) });
+            return catalog.retire_own(head.dataset, dead, free);
+        }
+        catalog.retire(head.dataset, dead, free)
     }
 
     fn write_roots(&self, next: &Committed, fold_up_to: Birth) -> Result<AccountState> {

@@ -36,7 +36,7 @@ impl Core {
         let is_there = slots.any(|found| found.commit >= commit && found.pool == self.id);
         let problem =
             "the superblock is damaged: after a crash the pool would come back as it was a commit ago, or not at all";
-        Ok((!is_there).then(|| Damage { dataset: None, path: None, offset: None, problem: problem.to_owned() }))
+        Ok((!is_there).then(|| Damage::of_the_pool(problem.to_owned())))
     }
 }
 

@@ -15,7 +15,7 @@ use crate::catalog::{Catalog, List, Sift, Stage, Task, Turn};
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::SnapshotId;
 use crate::reclaim::sieve::{Pointer, Sieve, pointers};
-use crate::reclaim::step::{CHUNKS_TOGETHER, POINTERS_TOGETHER, free_all};
+use crate::reclaim::step::{CHUNKS_TOGETHER, POINTERS_TOGETHER, chunk, end_damage, free_all};
 use crate::reclaim::{Free, Sources};
 use crate::tree::Dead;
 
@@ -30,7 +30,9 @@ pub struct Sifter {
     held: Option<Held>,
     /// Whether snapshots are sifted however little there is to gain, and which ones were.
     hurry: Option<BTreeSet<SnapshotId>>,
-    damage: Option<Error>,
+    damage: Vec<Error>,
+    /// The id of the list of what was found, if that cannot be read.
+    lost: Option<u64>,
 }
 
 /// Which lists are looked through.
@@ -102,7 +104,7 @@ enum Reading {
 impl Sifter {
     /// Remembers nothing yet. `pointers_max` bounds its memory.
     pub fn new(pointers_max: usize) -> Self {
-        Self { pointers_max, search: None, held: None, hurry: None, damage: None }
+        Self { pointers_max, search: None, held: None, hurry: None, damage: Vec::new(), lost: None }
     }
 
     /// Has all snapshots sifted that may be, each once, however little there is to gain.
@@ -168,13 +170,21 @@ impl Sifter {
     pub fn read(&mut self, aim: Aim, sources: Sources<'_>, budget: u64) -> Result<u64> {
         match aim.0 {
             Reading::Nothing => Ok(0),
-            Reading::Load(sift) => self.load(sources, &sift),
+            Reading::Load(sift) => match self.load(sources, &sift) {
+                Err(error) if error.kind() == ErrorKind::Corrupt => {
+                    self.damage.push(error);
+                    self.lost = Some(sift.found.id);
+                    Ok(1)
+                }
+                done => done,
+            },
             Reading::Search => {
                 let Some(search) = &mut self.search else { return Ok(0) };
                 match search.go_on(sources, budget, self.pointers_max) {
                     Err(error) if error.kind() == ErrorKind::Corrupt => {
                         // What can be told of the others helps nobody.
-                        (search.piece, search.next, self.damage) = (None, search.end, Some(error));
+                        (search.piece, search.next) = (None, search.end);
+                        self.damage.push(error);
                         Ok(1)
                     }
                     done => done,
@@ -213,23 +223,38 @@ impl Sifter {
         free: &mut Free<'_>,
     ) -> Result<u64> {
         match catalog.next_job()? {
+            Some(Task::Sift(turn)) if self.lost == Some(turn.sift.found.id) => self.give_up(catalog, None),
             Some(Task::Sift(turn)) => match turn.sift.stage {
                 _ if !self.holds(&turn.sift) => Ok(0),
-                Stage::Find => self.store(catalog, budget),
+                Stage::Find => self.store(catalog, sources, budget),
                 Stage::Take { until, .. } => self.take(catalog, sources, budget, &turn, until, free),
-                Stage::Drop { .. } => self.drop_taken(catalog, budget),
+                Stage::Drop { .. } => self.drop_taken(catalog, sources, budget, &turn),
             },
             Some(_) => Ok(0),
-            None => self.end_piece(catalog, budget),
+            None => self.end_piece(catalog, sources, budget),
         }
     }
 
     /// What was damaged since this was asked last.
-    pub fn take_damage(&mut self) -> Option<Error> {
-        self.damage.take()
+    pub fn take_damage(&mut self) -> Vec<Error> {
+        std::mem::take(&mut self.damage)
     }
 
-    fn end_piece(&mut self, catalog: &mut Catalog, budget: u64) -> Result<u64> {
+    /// Ends the sifting under way, or the search that was to begin one, because of damage.
+    fn give_up(&mut self, catalog: &mut Catalog, damage: Option<Error>) -> Result<u64> {
+        self.damage.extend(damage);
+        if let Some(search) = self.search.take() {
+            catalog.sifted(search.fork, search.ends);
+            self.hurry.iter_mut().for_each(|done| _ = done.insert(search.fork));
+        }
+        (self.held, self.lost) = (None, None);
+        if matches!(catalog.begun_job()?, Some((_, Task::Sift(_)))) {
+            catalog.give_up_sift()?;
+        }
+        Ok(1)
+    }
+
+    fn end_piece(&mut self, catalog: &mut Catalog, sources: Sources<'_>, budget: u64) -> Result<u64> {
         let Some(search) = self.search.as_mut().filter(|search| search.is_of(&catalog.lists_below(search.fork))) else {
             self.search = None;
             return Ok(0);
@@ -239,7 +264,7 @@ impl Sifter {
             let mut unstored = sieve.entries();
             unstored.reverse();
             self.held = Some(Held { found: 0, unstored, sieve, turn: None });
-            return self.store(catalog, budget);
+            return self.store(catalog, sources, budget);
         }
         if search.piece.is_none() && search.next == search.end {
             catalog.sifted(search.fork, search.ends);
@@ -251,8 +276,11 @@ impl Sifter {
     }
 
     /// Stores what was found; when all is, it is the first list's turn.
-    fn store(&mut self, catalog: &mut Catalog, budget: u64) -> Result<u64> {
+    fn store(&mut self, catalog: &mut Catalog, sources: Sources<'_>, budget: u64) -> Result<u64> {
         let Some(mut held) = self.held.take() else { return Ok(0) };
+        if let Some(damage) = end_damage(sources, catalog.found_list())? {
+            return self.give_up(catalog, Some(damage));
+        }
         let done = 1 + held.unstored.len().min(budget as usize) as u64;
         if held.unstored.is_empty() {
             catalog.found_all()?;
@@ -291,19 +319,35 @@ impl Sifter {
         let (list, sieve) = (turn.list, &mut held.sieve);
         let (mut done, mut chunks, mut kept, mut taken) = (1, 0, Vec::new(), Vec::new());
         while list.first + chunks < until && chunks < CHUNKS_TOGETHER && done <= budget && !sieve.is_full() {
-            let entries = catalog.read_chunk(sources.nodes, sources.system, list.id, list.first + chunks)?;
+            let entries = match chunk(catalog, sources, list, list.first + chunks)? {
+                Ok(entries) => entries,
+                // First what was read is put away.
+                Err(_) if chunks > 0 => break,
+                Err(error) => {
+                    self.damage.push(error);
+                    self.held = Some(held);
+                    return catalog.passed_damage().map(|()| done);
+                }
+            };
             done += entries.len() as u64;
             chunks += 1;
             for entry in &entries {
                 sieve.see(entry, &mut |part, is_caught| if is_caught { taken.push(part) } else { kept.push(part) });
             }
         }
-        let is_done = sieve.is_full();
-        if chunks == 0 && !is_done {
-            return Err(Error::new(ErrorKind::Corrupt, "a dead list has lost entries while it was sifted"));
+        if chunks == 0 && !sieve.is_full() {
+            self.damage.push(Error::new(ErrorKind::Corrupt, "a dead list has lost entries while it was sifted"));
         }
+        let is_done = sieve.is_full() || chunks == 0;
         if is_done {
             sieve.want_again();
+        }
+        let shares = turn.is_last && taken.iter().any(|dead| dead.birth <= turn.after);
+        let written = [(list, !kept.is_empty()), (turn.sift.taken, !taken.is_empty()), (turn.own, shares)];
+        for (list, _) in written.into_iter().filter(|(_, is_written)| *is_written) {
+            if let Some(damage) = end_damage(sources, list)? {
+                return self.give_up(catalog, Some(damage));
+            }
         }
         let own = taken.iter().filter(|dead| turn.is_last && dead.birth > turn.after).copied().collect::<Vec<_>>();
         let appended = catalog.taken(chunks, kept, taken, is_done)?;
@@ -313,13 +357,23 @@ impl Sifter {
         Ok(done)
     }
 
-    fn drop_taken(&mut self, catalog: &mut Catalog, budget: u64) -> Result<u64> {
-        let chunks = 1 + budget / POINTERS_TOGETHER;
+    fn drop_taken(&mut self, catalog: &mut Catalog, sources: Sources<'_>, budget: u64, turn: &Turn) -> Result<u64> {
+        let Sift { found, taken, .. } = turn.sift;
+        let list = if turn.is_last && taken.is_empty() { found } else { taken };
+        let most = list.chunks().min(1 + budget / POINTERS_TOGETHER);
+        let mut chunks = 0;
+        while chunks < most {
+            match chunk(catalog, sources, list, list.first + chunks)? {
+                Ok(_) => chunks += 1,
+                Err(_) if chunks > 0 => break,
+                Err(error) => return self.give_up(catalog, Some(error)),
+            }
+        }
         catalog.dropped(chunks)?;
         if let Some(held) = self.held.take() {
             self.hold(catalog, held)?;
         }
-        Ok(chunks)
+        Ok(1 + chunks)
     }
 }
 

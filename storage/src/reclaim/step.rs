@@ -5,7 +5,7 @@
 //! freed twice.
 
 use crate::catalog::{Catalog, List, Task};
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::format::Birth;
 use crate::reclaim::{Free, Sifter, Sources};
 use crate::tree::{Dead, Key, Root, walk_born_after_past_damage};
@@ -23,15 +23,15 @@ pub struct Progress {
     pub done: u64,
     /// Whether nothing is left to do.
     pub idle: bool,
-    /// Why a part of a destroyed tree could not be read. What it leads to stays allocated.
-    pub damage: Option<Error>,
+    /// Why parts of what was destroyed could not be read. What they lead to stays allocated.
+    pub damage: Vec<Error>,
 }
 
 /// Frees about `budget` pointers of what is purged, inside a commit. May be called several times in one, with
 /// [`Catalog::retire`] before or after. What is to be sifted is read before: [`Sifter::aim`].
 ///
-/// The commit can go on after an error. If a dead list could not be read, the next step will try again; a pointer that `free`
-/// refused stays allocated.
+/// The commit can go on after an error. If the disk could not be read, the next step will try again, while damage is passed by;
+/// a pointer that `free` refused stays allocated.
 pub fn step(
     catalog: &mut Catalog,
     sifter: &mut Sifter,
@@ -45,7 +45,7 @@ pub fn step(
         let advanced = match catalog.next_job()? {
             None | Some(Task::Sift(_)) => sifter.step(catalog, sources, rest, free)?,
             Some(task) => {
-                let mut damaged = |error| damage = damage.take().or(Some(error));
+                let mut damaged = |error| damage.push(error);
                 work_off(task, catalog, sources, rest, free, &mut damaged)?
             }
         };
@@ -53,6 +53,7 @@ pub fn step(
             break;
         }
         done += advanced;
+        damage.append(&mut sifter.take_damage());
     }
     let idle = !catalog.has_jobs() && sifter.is_idle(catalog);
     if idle {
@@ -71,13 +72,8 @@ fn work_off(
 ) -> Result<u64> {
     match task {
         Task::Walk { root, after, from } => walk(catalog, sources, budget, (&root, after, from), free, damaged),
-        Task::Forget { list } => {
-            let chunks = (list.end - list.first).min(1 + budget / POINTERS_TOGETHER);
-            catalog.forgotten(chunks)?;
-            // Also where there was nothing to drop.
-            Ok(chunks.max(1))
-        }
-        Task::Merge { list, after, .. } => merge(catalog, sources, budget, list, after, free),
+        Task::Forget { list } => forget(catalog, sources, budget, list, damaged),
+        Task::Merge { list, after, to, .. } => merge(catalog, sources, budget, (list, after, to), free, damaged),
         Task::Sift(_) => Ok(0),
     }
 }
@@ -100,21 +96,76 @@ fn walk(
     Ok(1 + found.len() as u64)
 }
 
+/// Drops a part of the list of a destroyed holder. Its chunks are read, for to remove one from a damaged node would make the
+/// commit fail.
+fn forget(
+    catalog: &mut Catalog,
+    sources: Sources<'_>,
+    budget: u64,
+    list: List,
+    damaged: &mut dyn FnMut(Error),
+) -> Result<u64> {
+    let most = list.chunks().min(1 + budget / POINTERS_TOGETHER);
+    let mut chunks = 0;
+    while chunks < most {
+        match chunk(catalog, sources, list, list.first + chunks)? {
+            Ok(_) => chunks += 1,
+            Err(_) if chunks > 0 => break,
+            Err(error) => {
+                damaged(error);
+                return catalog.passed_damage().map(|()| 1);
+            }
+        }
+    }
+    catalog.forgotten(chunks)?;
+    // Also where there was nothing to drop.
+    Ok(chunks.max(1))
+}
+
+/// A chunk of a list, or why it cannot be read, if that is damage.
+pub(in crate::reclaim) fn chunk(
+    catalog: &Catalog,
+    sources: Sources<'_>,
+    list: List,
+    number: u64,
+) -> Result<Result<Vec<Dead>, Error>> {
+    match catalog.read_chunk(sources.nodes, sources.system, list.id, number) {
+        Err(error) if error.kind() == ErrorKind::Corrupt => Ok(Err(error)),
+        other => other.map(Ok),
+    }
+}
+
+/// What damage keeps a commit from appending to a list.
+pub(in crate::reclaim) fn end_damage(sources: Sources<'_>, list: List) -> Result<Option<Error>> {
+    match Catalog::check_end(sources.nodes, sources.system, list) {
+        Err(error) if error.kind() == ErrorKind::Corrupt => Ok(Some(error)),
+        other => other.map(|()| None),
+    }
+}
+
 /// Sorts out a part of the list of a destroyed holder's only child.
 fn merge(
     catalog: &mut Catalog,
     sources: Sources<'_>,
     budget: u64,
-    list: List,
-    after: Birth,
+    (list, after, to): (List, Birth, List),
     free: &mut Free<'_>,
+    damaged: &mut dyn FnMut(Error),
 ) -> Result<u64> {
     let (mut done, mut chunks, mut own, mut kept) = (1, 0, Vec::new(), Vec::new());
     for number in list.first..list.end.min(list.first + CHUNKS_TOGETHER) {
         if done > budget {
             break;
         }
-        let entries = catalog.read_chunk(sources.nodes, sources.system, list.id, number)?;
+        let entries = match chunk(catalog, sources, list, number)? {
+            Ok(entries) => entries,
+            // First what was read is put away.
+            Err(_) if chunks > 0 => break,
+            Err(error) => {
+                damaged(error);
+                return catalog.passed_damage().map(|()| done);
+            }
+        };
         done += entries.len() as u64;
         chunks += 1;
         for entry in entries {
@@ -124,6 +175,12 @@ fn merge(
                 kept.push(entry);
             }
         }
+    }
+    if !kept.is_empty()
+        && let Some(damage) = end_damage(sources, to)?
+    {
+        damaged(damage);
+        kept.clear();
     }
     catalog.merged(chunks, kept)?;
     free_all(&own, free)?;

@@ -125,10 +125,9 @@ impl Findings {
             self.note(broken.problem);
         }
         let mut damage = locate::name(scene, ground, &self.hits);
-        let unnamed = |problem| Damage { dataset: None, path: None, offset: None, problem };
-        damage.extend(self.notes.into_iter().map(unnamed));
+        damage.extend(self.notes.into_iter().map(Damage::of_the_pool));
         if self.more > 0 {
-            damage.push(unnamed(format!("there is more: {} problems are not listed", self.more)));
+            damage.push(Damage::of_the_pool(format!("there is more: {} problems are not listed", self.more)));
         }
         damage
     }

@@ -62,7 +62,7 @@ pub fn name(scene: Scene<'_>, ground: &Ground, hits: &[Hit]) -> Vec<Damage> {
     let paths: HashMap<Holder, HashMap<InodeNumber, Vec<u8>>> =
         wanted.into_iter().map(|(holder, inodes)| (holder, paths(scene, holder, &inodes))).collect();
     let damage = named.into_iter().map(|(hit, holder)| match holder {
-        None => Damage { dataset: None, path: None, offset: None, problem: problem(hit) },
+        None => Damage::of_the_pool(problem(hit)),
         Some(holder) => Damage {
             dataset: scene.catalog.full_name(holder),
             path: inode(hit).map(|inode| match paths[&holder].get(&inode) {

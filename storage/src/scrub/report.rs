@@ -16,6 +16,13 @@ pub struct Damage {
     pub problem: String,
 }
 
+impl Damage {
+    /// What hits no file, or nobody knows which.
+    pub fn of_the_pool(problem: String) -> Self {
+        Self { dataset: None, path: None, offset: None, problem }
+    }
+}
+
 /// What `verify` and `scrub` found.
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
 pub struct VerifyReport {

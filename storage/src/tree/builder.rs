@@ -2,12 +2,12 @@
 //!
 //! Invariant: a level's buffer is emptied only when a kept subtree follows or at the end. It is never
 //! less than a quarter full then: it takes in its left neighbour, or where it has none, opens what
-//! follows. After a full node left a buffer, at least another one's worth stays, so a left neighbour that
+//! follows; but damaged neighbours are left as they are, for a small node is better than none. After a full node left a buffer, at least another one's worth stays, so a left neighbour that
 //! is taken in is always an old node and never one just written.
 
 use std::sync::Arc;
 
-use crate::error::Result;
+use crate::error::{ErrorKind, Result};
 use crate::format::Birth;
 use crate::tree::buffer::{CAPACITY, WEIGHT_MIN};
 use crate::tree::codec::{CHILD_LENGTH, HASH_LENGTH};
@@ -85,19 +85,31 @@ impl<'a> Builder<'a> {
     /// Appends an old subtree as it is, or opened where its left neighbour is too small to stand alone.
     pub fn keep(&mut self, subtree: &Subtree) -> Result<()> {
         for level in 0..=usize::from(subtree.level) {
-            if self.level(level).is_underfull() && !self.absorb_left(level)? {
-                return self.keep_opened(subtree);
+            if self.level(level).is_underfull()
+                && !self.absorb_left(level)?
+                && let Some(node) = self.open_unless_damaged(subtree)?
+            {
+                return self.keep_opened(subtree, &node);
             }
             self.flush(level, false)?;
         }
+        self.keep_closed(subtree)
+    }
+
+    fn keep_closed(&mut self, subtree: &Subtree) -> Result<()> {
         self.push_child(usize::from(subtree.level) + 1, subtree.lower(), subtree.pointer)
     }
 
-    fn keep_opened(&mut self, subtree: &Subtree) -> Result<()> {
-        match &*self.open(subtree)? {
+    fn keep_opened(&mut self, subtree: &Subtree, node: &Node) -> Result<()> {
+        match node {
             Node::Leaf(leaf) => leaf.items().try_for_each(|(key, item)| self.push(key, item)),
             Node::Interior(node) => (0..node.keys.len()).try_for_each(|number| self.keep(&subtree.child(node, number))),
         }
+    }
+
+    /// Like [`Builder::open`], for a node that is only wanted because it lies beside one that changes.
+    fn open_unless_damaged(&mut self, subtree: &Subtree) -> Result<Option<Arc<Node>>> {
+        unless_damaged(self.open(subtree))
     }
 
     /// Writes what is left, and returns the new root.
@@ -123,7 +135,8 @@ impl<'a> Builder<'a> {
     /// Takes nodes with a single child off the top of a tree.
     fn collapse(&mut self, mut root: Root) -> Result<Root> {
         while let Some(top) = Subtree::whole(&root) {
-            match &*top.load(self.writer)? {
+            let Some(node) = unless_damaged(top.load(self.writer))? else { break };
+            match &*node {
                 Node::Interior(node) if node.keys.len() == 1 => {
                     self.bury(top.pointer.dead());
                     root = Root { pointer: Some(node.children[0]), height: root.height - 1 };
@@ -181,11 +194,16 @@ impl<'a> Builder<'a> {
         self.push_child(level + 1, key, NodePointer { id, hash, birth: self.birth })
     }
 
-    /// Takes the old nodes to the left into a buffer until it is not underfull. Returns false if there are none.
+    /// Takes the old nodes to the left into a buffer until it is not underfull. Returns false if there are none, or the
+    /// next is damaged.
     fn absorb_left(&mut self, level: usize) -> Result<bool> {
         while self.level(level).is_underfull() {
             let Some(left) = self.pop(level + 1)? else { return Ok(false) };
-            let mut node = Node::clone(&*self.open(&left)?);
+            let Some(node) = self.open_unless_damaged(&left)? else {
+                self.keep_closed(&left)?;
+                return Ok(false);
+            };
+            let mut node = Node::clone(&node);
             let buffer = self.level(level);
             node.append(&buffer.node);
             buffer.replace(node);
@@ -200,13 +218,23 @@ impl<'a> Builder<'a> {
         }
         if self.levels[level].is_empty() {
             let Some(left) = self.pop(level + 1)? else { return Ok(None) };
-            let node = Node::clone(&*self.open(&left)?);
-            self.levels[level].replace(node);
+            let Some(node) = self.open_unless_damaged(&left)? else {
+                self.keep_closed(&left)?;
+                return Ok(None);
+            };
+            self.levels[level].replace(Node::clone(&node));
         }
         let buffer = &mut self.levels[level];
         let Node::Interior(node) = &mut buffer.node else { return Ok(None) };
         let (Some(key), Some(pointer)) = (node.keys.pop(), node.children.pop()) else { return Ok(None) };
         buffer.weight -= Key::LENGTH + CHILD_LENGTH;
         Ok(Some(Subtree { pointer, level: level as u8 - 1, first: Some(key), upper: None }))
+    }
+}
+
+fn unless_damaged<T>(read: Result<T>) -> Result<Option<T>> {
+    match read {
+        Err(error) if error.kind() == ErrorKind::Corrupt => Ok(None),
+        other => other.map(Some),
     }
 }

@@ -16,6 +16,13 @@ pub struct Store {
     damaged: Mutex<HashSet<SlotId>>,
 }
 
+impl Clone for Store {
+    fn clone(&self) -> Self {
+        let (nodes, damaged) = (Mutex::new(self.nodes.lock().clone()), Mutex::new(self.damaged.lock().clone()));
+        Self { nodes, damaged }
+    }
+}
+
 impl Store {
     pub fn lose(&self, id: SlotId) {
         self.nodes.lock().1.remove(&id).expect("a node is freed once");

@@ -16,6 +16,7 @@ const POSITIONS: u64 = 120;
 pub const POINTERS_MAX: usize = 100;
 
 /// What the model knows of a head or snapshot.
+#[derive(Clone)]
 pub struct Held {
     pub pointers: Pointers,
     pub dataset: DatasetId,
@@ -61,6 +62,20 @@ impl World {
             doomed: Vec::new(),
             next_extent: 0,
             next_name: 0,
+        }
+    }
+
+    /// The same, as it would be opened again.
+    pub fn copy(&self) -> Self {
+        Self {
+            random: self.random.clone(),
+            store: self.store.clone(),
+            catalog: Catalog::load(&self.store, &self.system).unwrap(),
+            sifter: Sifter::new(POINTERS_MAX),
+            model: self.model.clone(),
+            stored: self.stored.clone(),
+            doomed: self.doomed.clone(),
+            ..*self
         }
     }
 
@@ -211,7 +226,7 @@ impl World {
             Ok(())
         })
         .unwrap();
-        assert!(progress.damage.is_none(), "a job reads what is freed");
+        assert!(progress.damage.is_empty(), "a job reads what is freed");
         self.forget(&freed);
         self.sifted += u64::from(matches!(task, Some(Task::Sift(_))) && !freed.is_empty());
         progress
@@ -333,7 +348,7 @@ impl World {
                 Ok(())
             });
             let progress = progress.unwrap();
-            assert!(progress.damage.is_none());
+            assert!(progress.damage.is_empty());
             if progress.idle && !catalog.has_edits() {
                 break;
             }

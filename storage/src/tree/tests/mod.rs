@@ -1,6 +1,7 @@
 //! Random histories against a map of values and single blocks, and what they need.
 
 mod codec;
+mod damage;
 mod diff;
 mod history;
 mod walk;
@@ -21,13 +22,15 @@ use crate::tree::*;
 struct Store {
     nodes: Mutex<HashMap<SlotId, Arc<Node>>>,
     reads: AtomicU64,
+    damaged: Option<SlotId>,
 }
 
 impl NodeStore for Store {
     fn read(&self, pointer: &NodePointer) -> Result<Arc<Node>> {
         self.reads.fetch_add(1, Ordering::Relaxed);
         let nodes = self.nodes.lock();
-        nodes.get(&pointer.id).cloned().ok_or(Error::new(ErrorKind::Corrupt, "lost"))
+        let found = nodes.get(&pointer.id).filter(|_| self.damaged != Some(pointer.id));
+        found.cloned().ok_or(Error::new(ErrorKind::Corrupt, "lost"))
     }
 }
 
