@@ -7,6 +7,7 @@ mod common;
 mod estimate;
 mod plan;
 mod recount;
+mod search;
 mod sieve;
 mod sift;
 mod step;

@@ -14,7 +14,8 @@ use std::collections::BTreeSet;
 use crate::catalog::{Catalog, List, Sift, Stage, Task, Turn};
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::SnapshotId;
-use crate::reclaim::sieve::{Pointer, Sieve, pointers};
+use crate::reclaim::search::Search;
+use crate::reclaim::sieve::{Sieve, pointers};
 use crate::reclaim::step::{CHUNKS_TOGETHER, POINTERS_TOGETHER, chunk, end_damage, free_all};
 use crate::reclaim::{Free, Sources};
 use crate::tree::Dead;
@@ -33,41 +34,6 @@ pub struct Sifter {
     damage: Vec<Error>,
     /// The id of the list of what was found, if that cannot be read.
     lost: Option<u64>,
-}
-
-/// Which lists are looked through.
-#[derive(Debug)]
-struct Search {
-    fork: SnapshotId,
-    /// The ids of the children's lists.
-    ids: Vec<u64>,
-    /// The id of the shortest one, the first chunk of its next piece, and the end that it had.
-    shortest: u64,
-    next: u64,
-    end: u64,
-    /// The sum of the ends of all lists: at first, and with what sifting has appended since.
-    ends: u64,
-    piece: Option<Piece>,
-}
-
-/// A piece of the shortest list, and how far others were read past it.
-#[derive(Debug)]
-struct Piece {
-    read: Vec<Pointer>,
-    sieve: Sieve,
-    /// The other lists that are not read yet, the shortest last.
-    rest: Vec<List>,
-    state: PieceState,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum PieceState {
-    /// It is read.
-    Reading,
-    /// Others are read past it.
-    Passing,
-    /// What is left of it is in all lists.
-    Found,
 }
 
 /// What was found by the sifting under way.
@@ -183,7 +149,7 @@ impl Sifter {
                 match search.go_on(sources, budget, self.pointers_max) {
                     Err(error) if error.kind() == ErrorKind::Corrupt => {
                         // What can be told of the others helps nobody.
-                        (search.piece, search.next) = (None, search.end);
+                        search.end();
                         self.damage.push(error);
                         Ok(1)
                     }
@@ -195,11 +161,8 @@ impl Sifter {
 
     /// Whether what was read has come to something that a commit is needed for.
     pub fn needs_commit(&self, aim: Aim) -> bool {
-        aim.0 != Reading::Search
-            || self.search.as_ref().is_none_or(|search| match &search.piece {
-                Some(piece) => piece.state == PieceState::Found,
-                None => search.next == search.end,
-            })
+        let needs = |search: &Search| search.has_found() || search.is_done();
+        aim.0 != Reading::Search || self.search.as_ref().is_none_or(needs)
     }
 
     fn load(&mut self, sources: Sources<'_>, sift: &Sift) -> Result<u64> {
@@ -259,14 +222,13 @@ impl Sifter {
             self.search = None;
             return Ok(0);
         };
-        if search.piece.as_ref().is_some_and(|piece| piece.state == PieceState::Found) {
-            let sieve = search.piece.take().map(|piece| piece.sieve).unwrap_or_default();
+        if let Some(sieve) = search.take_found() {
             let mut unstored = sieve.entries();
             unstored.reverse();
             self.held = Some(Held { found: 0, unstored, sieve, turn: None });
             return self.store(catalog, sources, budget);
         }
-        if search.piece.is_none() && search.next == search.end {
+        if search.is_done() {
             catalog.sifted(search.fork, search.ends);
             self.hurry.iter_mut().for_each(|done| _ = done.insert(search.fork));
             self.search = None;
@@ -374,82 +336,6 @@ impl Sifter {
             self.hold(catalog, held)?;
         }
         Ok(1 + chunks)
-    }
-}
-
-impl Search {
-    fn new(fork: SnapshotId, lists: &[List]) -> Option<Self> {
-        let shortest = lists.iter().min_by_key(|list| list.chunks())?;
-        Some(Self {
-            fork,
-            ids: lists.iter().map(|list| list.id).collect(),
-            shortest: shortest.id,
-            next: shortest.first,
-            end: shortest.end,
-            ends: lists.iter().map(|list| list.end).sum(),
-            piece: None,
-        })
-    }
-
-    /// Whether these are still the children's lists.
-    fn is_of(&self, lists: &[List]) -> bool {
-        self.ids.iter().eq(lists.iter().map(|list| &list.id))
-    }
-
-    /// Begins the next piece, if none is under way and one is left.
-    fn begin_piece(&mut self, lists: &[List]) {
-        if self.piece.is_none() && self.next < self.end {
-            let mut rest: Vec<List> = lists.iter().filter(|list| list.id != self.shortest).copied().collect();
-            rest.sort_unstable_by_key(|list| std::cmp::Reverse(list.chunks()));
-            let (read, sieve, state) = (Vec::new(), Sieve::default(), PieceState::Reading);
-            self.piece = Some(Piece { read, sieve, rest, state });
-        }
-    }
-
-    fn go_on(&mut self, sources: Sources<'_>, budget: u64, pointers_max: usize) -> Result<u64> {
-        let mut done = 0;
-        while done < budget
-            && let Some(piece) = &mut self.piece
-        {
-            done += 1;
-            match piece.state {
-                PieceState::Reading if self.next < self.end && piece.read.len() < pointers_max => {
-                    let entries = Catalog::read_stored_chunk(sources.nodes, sources.system, self.shortest, self.next)?;
-                    done += entries.len() as u64;
-                    piece.read.extend(entries.iter().flat_map(pointers));
-                    self.next += 1;
-                }
-                PieceState::Reading => {
-                    piece.sieve = Sieve::new(std::mem::take(&mut piece.read));
-                    piece.state = PieceState::Passing;
-                }
-                PieceState::Passing => done += piece.pass(sources)?,
-                PieceState::Found => break,
-            }
-            if self.piece.as_ref().is_some_and(|piece| piece.state == PieceState::Passing && piece.sieve.is_empty()) {
-                self.piece = None;
-            }
-        }
-        Ok(done)
-    }
-}
-
-impl Piece {
-    /// Reads a chunk of the list in turn past the piece.
-    fn pass(&mut self, sources: Sources<'_>) -> Result<u64> {
-        let Some(list) = self.rest.last_mut() else {
-            self.state = PieceState::Found;
-            return Ok(0);
-        };
-        if list.is_empty() || self.sieve.is_full() {
-            self.sieve.keep_seen();
-            self.rest.pop();
-            return Ok(0);
-        }
-        let entries = Catalog::read_stored_chunk(sources.nodes, sources.system, list.id, list.first)?;
-        list.first += 1;
-        entries.iter().for_each(|entry| self.sieve.see(entry, &mut |_, _| {}));
-        Ok(entries.len() as u64)
     }
 }
 
