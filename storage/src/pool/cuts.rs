@@ -20,6 +20,11 @@ impl Cuts {
     /// Most bytes that [`Self::encode`] writes.
     pub const ENCODED_LEN_MAX: usize = 2 + CUTS_MAX * CUT_LEN;
 
+    /// Bytes that [`Self::encode`] writes.
+    pub fn encoded_len(&self) -> usize {
+        2 + self.0.len() * CUT_LEN
+    }
+
     /// Whether there is place for some more.
     pub fn take(&self, more: usize) -> bool {
         self.0.len() + more <= CUTS_MAX

@@ -86,7 +86,9 @@ pub fn create(media: &Arc<dyn Media>, new: &NewPool) -> Result<()> {
             };
             payload.superblock(new.id)
         };
-        let first = superblock(&write_with_copy(store.account(), Birth(0), FIRST, &superblock)?);
+        let copy_len = Superblock::copy_len(Payload::len_max(&Cuts::default()));
+        let copy = (copy_len, &superblock as &dyn Fn(&AccountState) -> Superblock);
+        let first = superblock(&write_with_copy(store.account(), Birth(0), FIRST, copy)?);
         Superblock::create(&**media, &first).map(drop)
     };
     create().map_err(|error: Error| error.during("cannot create the pool"))

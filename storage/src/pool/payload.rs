@@ -48,6 +48,11 @@ impl Payload {
         out.bytes
     }
 
+    /// Most bytes of a payload with these cuts, whatever else is in it.
+    pub fn len_max(cuts: &Cuts) -> usize {
+        PAYLOAD_LEN_MAX - Cuts::ENCODED_LEN_MAX + cuts.encoded_len()
+    }
+
     /// The superblock with this payload.
     pub fn superblock(&self, pool: PoolId) -> Superblock {
         Superblock { pool, commit: self.account.birth().0, payload: self.encode() }

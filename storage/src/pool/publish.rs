@@ -23,7 +23,7 @@ use crate::pool::view::Latest;
 use crate::scrub::{Damage, told};
 use crate::segment::Place;
 use crate::store::CommitWriter;
-use crate::superblock::{COPY_LEN, Superblock};
+use crate::superblock::Superblock;
 use crate::tree::{Dead, Root, apply};
 
 /// What follows a verb once it is durable.
@@ -176,7 +176,8 @@ impl Core {
             };
             payload.superblock(self.id)
         };
-        let state = write_with_copy(account, fold_up_to, next.birth, &superblock)?;
+        let copy_len = Superblock::copy_len(Payload::len_max(&next.cuts));
+        let state = write_with_copy(account, fold_up_to, next.birth, (copy_len, &superblock))?;
         superblock(&state).publish(&*self.superblock)?;
         Ok(state)
     }
@@ -196,15 +197,16 @@ impl Core {
     }
 }
 
-/// Writes what the account has of commit `birth`, and last a copy of its superblock; and makes both streams durable.
+/// Writes what the account has of commit `birth`, and last a copy of its superblock, of so many bytes; and makes both streams
+/// durable.
 pub fn write_with_copy(
     account: &Account,
     fold_up_to: Birth,
     birth: Birth,
-    superblock: &dyn Fn(&AccountState) -> Superblock,
+    (length, superblock): (usize, &dyn Fn(&AccountState) -> Superblock),
 ) -> Result<AccountState> {
-    let copy = |state: &AccountState, at: Place| superblock(state).encode_copy(at.segment, at.offset);
-    let mark = Mark { length: COPY_LEN as u32, make: &copy };
+    let copy = |state: &AccountState, at: Place| superblock(state).encode_copy(at.segment, at.offset, at.end());
+    let mark = Mark { length: length as u32, make: &copy };
     let state = account.commit(birth, fold_up_to, Some(mark))?;
     account.segments().flush()?;
     Ok(state)

@@ -17,9 +17,9 @@ use crate::pool::open::log_id;
 use crate::pool::payload::Payload;
 use crate::pool::record;
 use crate::scrub::told;
-use crate::segment::{BLOCK_LEN, Backwards, Block, SegmentOptions};
+use crate::segment::{Backwards, Block, SegmentOptions};
 use crate::store::Store;
-use crate::superblock::{COPY_LEN, Superblock};
+use crate::superblock::{COPY_LENGTHS, Superblock};
 use crate::tree::Node;
 
 /// Bytes of memory for each of the caches.
@@ -164,15 +164,18 @@ impl Copies {
 
 /// The copy at the end of a block, if there is a whole one.
 fn copy_in(block: &Block) -> Result<Option<Copy>> {
-    let at = BLOCK_LEN as usize - COPY_LEN;
-    let bytes = block.bytes.last_chunk::<COPY_LEN>().expect("a copy is shorter than a block");
-    let superblock = match Superblock::decode_copy(bytes, block.segment, block.offset + at as u32) {
-        Ok(superblock) => superblock,
-        Err(cause @ DecodeError::Version { .. }) => {
+    let decode = |length| {
+        let at = block.bytes.len() - length;
+        Superblock::decode_copy(&block.bytes[at..], block.segment, block.offset + at as u32)
+    };
+    let is_copy = |found: &Result<_, DecodeError>| matches!(found, Ok(_) | Err(DecodeError::Version { .. }));
+    let superblock = match COPY_LENGTHS.into_iter().map(decode).find(is_copy) {
+        Some(Ok(superblock)) => superblock,
+        Some(Err(cause)) => {
             let message = "this pool was written by a newer version of cow; recover it with that one";
             return Err(Error::because(ErrorKind::UnknownVersion, message, cause));
         }
-        Err(_) => return Ok(None),
+        None => return Ok(None),
     };
     // A node ends with what users stored, and that can be anything.
     if Node::stored_id(&block.bytes).is_some() {

@@ -12,7 +12,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::format::{DecodeError, PoolId};
 use crate::media::{Media, MediaFile};
 
-pub use copy::{COPY_LEN, COPY_PAYLOAD_LEN_MAX};
+pub use copy::{COPY_LENGTHS, COPY_PAYLOAD_LEN_MAX};
 
 /// The file that holds both slots.
 pub const SUPERBLOCK_NAME: &str = "superblock";

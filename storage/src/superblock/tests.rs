@@ -160,37 +160,37 @@ fn what_is_restored_is_there_however_it_ends_and_also_on_a_full_host() {
     }
 }
 
-fn copied(commit: u64, offset: u32) -> [u8; COPY_LEN] {
-    let payload = vec![7; COPY_PAYLOAD_LEN_MAX];
-    let superblock = Superblock { payload, ..superblock(commit) };
-    superblock.encode_copy(SegmentId(3), offset).try_into().unwrap()
-}
-
 #[test]
 fn a_copy_counts_only_whole_and_in_its_place() {
-    let copy = copied(6, 3_072);
-    let decode = |copy: &[u8; COPY_LEN]| Superblock::decode_copy(copy, SegmentId(3), 3_072);
-    assert_eq!(decode(&copy).unwrap().commit, 6);
-    assert!(Superblock::decode_copy(&copy, SegmentId(4), 3_072).is_err());
-    assert!(Superblock::decode_copy(&copy, SegmentId(3), 7_680).is_err());
-    for at in 0..COPY_LEN {
-        let mut damaged = copy;
-        damaged[at] ^= 1 << (at % 8);
-        let error = decode(&damaged).unwrap_err();
-        assert!(!matches!(error, DecodeError::Version { .. }), "{at}: a version without its checksum is damage");
+    for (payload_len, length) in [(0, 512), (434, 512), (435, 1024), (COPY_PAYLOAD_LEN_MAX, 1024)] {
+        assert_eq!(Superblock::copy_len(payload_len), length);
+        let whole = Superblock { payload: vec![7; payload_len], ..superblock(6) };
+        let (offset, end) = (4_096 - length as u32, 4_096);
+        let copy = whole.encode_copy(SegmentId(3), offset, end);
+        assert_eq!(copy.len(), length);
+        let decode = |copy: &[u8]| Superblock::decode_copy(copy, SegmentId(3), offset);
+        assert_eq!(decode(&copy).unwrap(), whole);
+        assert!(Superblock::decode_copy(&copy, SegmentId(4), offset).is_err());
+        assert!(Superblock::decode_copy(&copy, SegmentId(3), offset + 4_096).is_err());
+        for at in 0..length {
+            let mut damaged = copy.clone();
+            damaged[at] ^= 1 << (at % 8);
+            let error = decode(&damaged).unwrap_err();
+            assert!(!matches!(error, DecodeError::Version { .. }), "{at}: a version without its checksum is damage");
+        }
+        (0..length).for_each(|length| assert!(decode(&copy[..length]).is_err()));
+        let mut newer = copy;
+        newer[8] = 2;
+        let checksum = Checksum::of(&newer[..length - 32]);
+        newer[length - 32..].copy_from_slice(&checksum.0);
+        assert!(matches!(decode(&newer), Err(DecodeError::Version { found: 2, .. })));
     }
-    let mut newer = copy;
-    newer[8] = 2;
-    let checksum = Checksum::of(&newer[..COPY_LEN - 32]);
-    newer[COPY_LEN - 32..].copy_from_slice(&checksum.0);
-    assert!(matches!(decode(&newer), Err(DecodeError::Version { found: 2, .. })));
 }
 
 #[test]
 fn the_documented_copy_is_what_is_stored() {
     let example = Superblock { payload: b"roots".to_vec(), ..superblock(42) };
-    let bytes = example.encode_copy(SegmentId(3), 3_072);
-    assert_eq!(bytes, documented("Superblock copy", COPY_LEN), "\n{}", render(&bytes));
-    let found = Superblock::decode_copy(&bytes.try_into().unwrap(), SegmentId(3), 3_072);
-    assert_eq!(found.unwrap(), example);
+    let bytes = example.encode_copy(SegmentId(3), 3_584, 4_096);
+    assert_eq!(bytes, documented("Superblock copy", bytes.len()), "\n{}", render(&bytes));
+    assert_eq!(Superblock::decode_copy(&bytes, SegmentId(3), 3_584).unwrap(), example);
 }
