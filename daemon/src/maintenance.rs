@@ -21,8 +21,8 @@ use crate::notify::Notifier;
 
 /// How often the pool is asked whether a commit is due.
 const COMMIT_POLL: Duration = Duration::from_millis(5);
-/// Pointers freed in one step.
-const RECLAIM_BUDGET: u64 = 1 << 14;
+/// Pointers freed in one step: while a commit works on them nobody else sees the catalog, for about 3 milliseconds.
+const RECLAIM_BUDGET: u64 = 1 << 12;
 /// Bytes moved in one step.
 const CLEAN_BUDGET: u64 = 4 << 20;
 /// How long the background rests when there is nothing to do.

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use cow_api::v1;
 use cow_storage::catalog::{Compression, DatasetInfo, Properties, PropertyChange, SnapshotInfo, SyncMode};
 use cow_storage::format::{DatasetId, SnapshotId};
-use cow_storage::pool::{Counters, Listing, PoolSpace, VerifyReport};
+use cow_storage::pool::{Backlog, Counters, Listing, PoolSpace, VerifyReport};
 
 use crate::clock;
 use crate::service::{Answer, Service};
@@ -173,6 +173,12 @@ pub fn shown_space(space: &PoolSpace) -> v1::PoolSpace {
     let ratio = if space.live == 0 { 0.0 } else { space.logical as f64 / space.live as f64 };
     let PoolSpace { live, stored, free, logical, awaiting } = *space;
     v1::PoolSpace { logical, live, stored, free, awaiting, ratio }
+}
+
+/// What the pool has to do yet.
+pub fn shown_backlog(backlog: &Backlog) -> v1::Backlog {
+    let Backlog { reclaims, hidden, changes, sparse } = *backlog;
+    v1::Backlog { reclaims, hidden, changes, sparse_bytes: sparse }
 }
 
 /// What the pool has done.

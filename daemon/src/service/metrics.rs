@@ -44,6 +44,15 @@ impl Service {
                 page.gauge(name, help, value);
             }
         }
+        let backlog = self.pool().backlog();
+        for (name, help, value) in [
+            ("cow_backlog_reclaims", "Purged datasets and snapshots whose space is not free yet.", backlog.reclaims),
+            ("cow_backlog_hidden", "Purged snapshots that stay, for several share with them.", backlog.hidden),
+            ("cow_backlog_changes", "Changed counts that wait for their place.", backlog.changes),
+            ("cow_backlog_sparse_bytes", "Dead bytes in segments worth cleaning.", backlog.sparse),
+        ] {
+            page.gauge(name, help, value);
+        }
         if let Ok(listing) = self.pool().list() {
             page.gauge("cow_datasets", "Datasets.", listing.datasets.len() as u64);
             page.gauge("cow_snapshots", "Snapshots.", listing.snapshots.len() as u64);

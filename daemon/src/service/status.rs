@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 use cow_api::v1::{State, Status};
 
 use crate::clock;
-use crate::service::convert::{shown_counters, shown_space};
+use crate::service::convert::{shown_backlog, shown_counters, shown_space};
 use crate::service::problem::problem;
 use crate::service::{Answer, Service};
 
@@ -29,6 +29,7 @@ impl Service {
             destroyed: (destroyed.datasets.len() + destroyed.snapshots.len()) as u64,
             jobs: parts.jobs.active() as u64,
             connections: self.front.get().map_or(0, |front| front.connections()),
+            backlog: shown_backlog(&pool.backlog()),
             space: shown_space(&pool.space().map_err(problem)?),
             counters: shown_counters(&pool.counters()),
         })

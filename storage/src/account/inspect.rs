@@ -93,6 +93,11 @@ impl Account {
         found
     }
 
+    /// Bytes that nothing refers to in finished segments of which at most `percent` lives.
+    pub fn sparse_len(&self, percent: u32) -> u64 {
+        self.sparse_segments(percent).iter().map(|usage| u64::from(usage.sealed - usage.live.min(usage.sealed))).sum()
+    }
+
     /// How full a segment is, if it lives.
     pub fn segment_live(&self, segment: SegmentId) -> u64 {
         self.books.lock().usage.get(segment).map_or(0, |record| u64::from(record.live))

@@ -91,6 +91,15 @@ impl Catalog {
         self.first_job().is_some() || !self.index.sifts.is_empty()
     }
 
+    /// How many destroyed datasets and snapshots are to be reclaimed or sifted, and how many stay hidden until those who share with
+    /// them are gone.
+    pub fn backlog(&self) -> (u64, u64) {
+        let index = &self.index;
+        let due = index.leaves.len() + index.merges.len() + index.sifts.len() + usize::from(self.job.is_some());
+        let hidden = self.forest().into_iter().filter(|holder| self.is_purged(*holder)).count();
+        (due as u64, hidden.saturating_sub(due) as u64)
+    }
+
     /// Who is reclaimed now, or next.
     pub(crate) fn due_holders(&self) -> impl Iterator<Item = Holder> + '_ {
         let merges = self.index.merges.iter().map(|(_, id)| Holder::Snapshot(*id));

@@ -9,7 +9,7 @@ use crate::pool::Progress;
 use crate::pool::change::Promise;
 use crate::pool::core::Core;
 use crate::pool::head::Head;
-use crate::reclaim::{self, Sources};
+use crate::reclaim::{self, Ahead, Sources};
 use crate::scrub::{Damage, told};
 use crate::tree::Dead;
 
@@ -24,7 +24,7 @@ impl Core {
         self.check()?;
         let mut damage = std::mem::take(&mut *self.found.lock());
         let reaped = self.reap(budget, now, &mut damage)?;
-        let (read, is_needed) = self.read_for_sifting(budget)?;
+        let (read, is_needed) = self.read_ahead(budget)?;
         if !is_needed {
             return Ok(Progress { done: reaped + read, idle: reaped + read == 0, damage });
         }
@@ -50,7 +50,7 @@ impl Core {
 
     /// Reads what is to be known before the next commit: while that is made, nobody else gets on. Returns about how many pointers
     /// were read, and whether a commit has something to do.
-    fn read_for_sifting(&self, budget: u64) -> Result<(u64, bool)> {
+    fn read_ahead(&self, budget: u64) -> Result<(u64, bool)> {
         let mut sifter = self.sifter.lock();
         {
             let catalog = self.catalog.read();
@@ -59,10 +59,12 @@ impl Core {
                 return Ok((0, false));
             }
         }
-        let asked = self.ask(|catalog| sifter.aim(catalog))?;
+        let asked = self.ask(|catalog| Ok((sifter.aim(catalog)?, Ahead::new(catalog)?)))?;
+        let (aim, ahead) = asked.answer;
         let sources = Sources { nodes: &*self.store, system: &asked.roots.system };
-        let read = sifter.read(asked.answer, sources, budget)?;
-        Ok((read, sifter.needs_commit(asked.answer)))
+        ahead.read(sources, budget)?;
+        let read = sifter.read(aim, sources, budget)?;
+        Ok((read, sifter.needs_commit(aim)))
     }
 
     /// Saves the index of stored blocks, for the next opening. Where that fails nothing but space is lost, so nobody is

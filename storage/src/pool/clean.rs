@@ -17,7 +17,7 @@ use crate::scrub::{Damage, told};
 use crate::tree::Node;
 
 /// A segment is worth cleaning when at most this part of it lives: then its file's space pays for the move.
-const LIVE_PERCENT_MAX: u32 = 50;
+pub const LIVE_PERCENT_MAX: u32 = 50;
 /// The level that survivors are compressed at: they have lived long enough to be worth more than at first.
 const LEVEL: i8 = 3;
 /// What looking through a segment for dead stretches costs of a step's budget, beside the bytes that are given back.

@@ -11,7 +11,7 @@ use crate::media::Media;
 use crate::pool::core::Core;
 use crate::pool::files::Files;
 use crate::pool::{
-    Budgets, Counters, DatasetSpace, Difference, Listing, NewPool, PoolSpace, Progress, RecoveredSuperblock,
+    Backlog, Budgets, Counters, DatasetSpace, Difference, Listing, NewPool, PoolSpace, Progress, RecoveredSuperblock,
     VerifyReport, open, rescue,
 };
 
@@ -234,6 +234,11 @@ impl Pool {
     /// What the pool's files hold.
     pub fn space(&self) -> Result<PoolSpace> {
         self.core.space()
+    }
+
+    /// What background steps have yet to do.
+    pub fn backlog(&self) -> Backlog {
+        self.core.backlog()
     }
 
     /// Counters since the pool was opened.

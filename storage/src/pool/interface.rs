@@ -65,6 +65,19 @@ pub struct PoolSpace {
     pub awaiting: u64,
 }
 
+/// What background steps have yet to do until all space is back that can be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub struct Backlog {
+    /// Purged datasets and snapshots that are to be reclaimed, or have grown enough to be sifted.
+    pub reclaims: u64,
+    /// Purged snapshots that stay, for several others share with them.
+    pub hidden: u64,
+    /// Counts that were changed, and not yet where they belong: space that was freed comes back then.
+    pub changes: u64,
+    /// Bytes that nothing refers to in segments that are worth cleaning.
+    pub sparse: u64,
+}
+
 /// What a dataset takes, in bytes, as of the last commit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub struct DatasetSpace {

@@ -5,10 +5,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use crate::catalog::Holder;
 use crate::error::Result;
 use crate::format::{Birth, Timestamp};
+use crate::pool::clean::LIVE_PERCENT_MAX;
 use crate::pool::core::Core;
 use crate::pool::shares::{Freed, Shares};
 use crate::pool::view::{Asked, Latest};
-use crate::pool::{Counters, DatasetSpace, PoolSpace};
+use crate::pool::{Backlog, Counters, DatasetSpace, PoolSpace};
 use crate::reclaim::{Estimate, Sources};
 use crate::tree::{ItemRef, Key, Reader};
 
@@ -33,6 +34,13 @@ impl Core {
         let logical = self.catalog.read().logical();
         let awaiting = self.awaiting()?;
         Ok(PoolSpace { live: totals.live, stored: totals.stored, free: self.free()?, logical, awaiting })
+    }
+
+    /// What background steps have yet to do. Takes as long as there are snapshots and segments, and that is a moment.
+    pub fn backlog(&self) -> Backlog {
+        let account = self.store.account();
+        let (reclaims, hidden) = self.catalog.read().backlog();
+        Backlog { reclaims, hidden, changes: account.totals().pending, sparse: account.sparse_len(LIVE_PERCENT_MAX) }
     }
 
     /// What purging all that waits would free; counted anew only when that is worth it, and by one caller at a time.

@@ -15,7 +15,7 @@ mod step;
 pub use estimate::{Estimate, Told};
 pub use recount::{OwedEntries, Owned, for_each_reference, owned};
 pub use sift::{Aim, Sifter};
-pub use step::{Progress, step};
+pub use step::{Ahead, Progress, step};
 
 use crate::error::Result;
 use crate::tree::{Dead, NodeStore, Root};

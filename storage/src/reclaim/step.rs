@@ -4,7 +4,7 @@
 //! is lost in a crash is done again, and one that is not is not. The catalog forgets first: whatever fails, nothing is
 //! freed twice.
 
-use crate::catalog::{Catalog, List, Task};
+use crate::catalog::{Catalog, List, Task, Turn};
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::Birth;
 use crate::reclaim::{Free, Sifter, Sources};
@@ -60,6 +60,40 @@ pub fn step(
         sifter.calm();
     }
     Ok(Progress { done, idle, damage })
+}
+
+/// What the next step will read, and has to be read while nobody waits. Made of the catalog of the last commit.
+#[derive(Clone, Copy, Debug)]
+pub struct Ahead(Option<Task>);
+
+impl Ahead {
+    /// Looks what is next.
+    pub fn new(catalog: &Catalog) -> Result<Self> {
+        catalog.next_job().map(Self)
+    }
+
+    /// Reads it, so that it is in the caches when a commit does a step with this budget. The step finds again what is damaged.
+    pub fn read(&self, sources: Sources<'_>, budget: u64) -> Result<()> {
+        let read = match &self.0 {
+            Some(Task::Walk { root, after, from }) => {
+                let leaves = 1 + budget / POINTERS_TOGETHER;
+                let ignored = &mut |_| ();
+                walk_born_after_past_damage(sources.nodes, root, *after, *from, leaves, &mut |_| (), ignored).map(drop)
+            }
+            Some(Task::Merge { list, .. } | Task::Forget { list } | Task::Sift(Turn { list, .. })) => {
+                let last = list.end.min(list.first + CHUNKS_TOGETHER).min(list.first + 1 + budget / POINTERS_TOGETHER);
+                let mut chunks = list.first..last;
+                chunks.try_for_each(|number| {
+                    Catalog::read_stored_chunk(sources.nodes, sources.system, list.id, number).map(drop)
+                })
+            }
+            None => Ok(()),
+        };
+        match read {
+            Err(error) if error.kind() == ErrorKind::Corrupt => Ok(()),
+            read => read,
+        }
+    }
 }
 
 fn work_off(

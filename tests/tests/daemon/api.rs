@@ -183,6 +183,8 @@ fn metrics_are_as_prometheus_wants_them() {
     }
     for expected in [
         "cow_datasets 3",
+        "cow_backlog_reclaims 0",
+        "cow_backlog_hidden 0",
         "cow_jobs_ended_total{kind=\"export\",state=\"done\"} 1",
         "cow_nfs_calls_total{program=\"mount\",procedure=\"mnt\"} 1",
         "cow_nfs_connections 1",

@@ -30,6 +30,6 @@ pub use problem::{PROBLEM_MEDIA_TYPE, Problem};
 pub use properties::{Compression, PROPERTY_NAMES, Profile, Properties, PropertyChange, SyncMode};
 pub use snapshot::{CloneSnapshot, NewSnapshot, Origin, Snapshot, Snapshots, TakeSnapshots};
 pub use space::{DatasetSpace, PoolSpace, Space};
-pub use status::{Client, Clients, Counters, Share, Shares, State, Status};
+pub use status::{Backlog, Client, Clients, Counters, Share, Shares, State, Status};
 pub use transfer::{Export, Import, TransferReport};
 pub use verify::{Damage, Verify, VerifyReport};

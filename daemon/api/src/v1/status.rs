@@ -52,8 +52,25 @@ pub struct Status {
     pub connections: u64,
     /// Space.
     pub space: PoolSpace,
+    /// What is to be done in the background until all space is back that can be.
+    #[serde(default)]
+    pub backlog: Backlog,
     /// What the pool has done since it was opened.
     pub counters: Counters,
+}
+
+/// What is to be done in the background until all space is back that can be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct Backlog {
+    /// Purged datasets and snapshots whose space is not free yet.
+    pub reclaims: u64,
+    /// Purged snapshots that stay, for several others share with them.
+    pub hidden: u64,
+    /// Changed counts that wait for their place: what was freed comes back then.
+    pub changes: u64,
+    /// Bytes that nothing refers to, in segments that are worth cleaning.
+    pub sparse_bytes: u64,
 }
 
 /// What the pool has done since it was opened.

@@ -6,6 +6,7 @@ use std::env;
 use crate::catalog::{Catalog, Holder};
 use crate::format::Timestamp;
 use crate::media::Media;
+use crate::pool::Backlog;
 use crate::pool::world::World;
 use crate::tree::{Step, Visited, walk_all};
 
@@ -24,7 +25,7 @@ struct Footprint {
     slots: usize,
     system_nodes: usize,
     records: usize,
-    pending_changes: u64,
+    backlog: Backlog,
     heads: usize,
 }
 
@@ -54,7 +55,7 @@ fn footprint(world: &World) -> Footprint {
         slot_pages: pages.len(),
         system_nodes: nodes.len(),
         records: catalog.forest().len(),
-        pending_changes: totals.pending,
+        backlog: world.pool.backlog(),
         heads: heads.len(),
     }
 }

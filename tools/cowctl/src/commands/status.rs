@@ -1,7 +1,7 @@
 //! `cowctl status`: tells how the daemon is.
 
 use cow_api::size::ByteSize;
-use cow_api::v1::{State, Status, path};
+use cow_api::v1::{Backlog, State, Status, path};
 
 use crate::arguments::{Command, Given};
 use crate::commands::Session;
@@ -45,11 +45,18 @@ fn print(session: &Session<'_>, status: &Status) -> Result<(), Failure> {
                 status.datasets, status.snapshots, status.destroyed
             ),
         ),
+        ("Backlog", backlog(status)),
         ("NFS", nfs(status)),
         ("HTTP", status.http.clone().unwrap_or_else(|| "only at its socket".to_owned())),
         ("Jobs", format!("{} running or waiting", status.jobs)),
     ];
-    lines.iter().try_for_each(|(name, text)| session.output.line(&format!("{:<8}{text}", format!("{name}:"))))
+    lines.iter().try_for_each(|(name, text)| session.output.line(&format!("{:<9}{text}", format!("{name}:"))))
+}
+
+fn backlog(status: &Status) -> String {
+    let Backlog { reclaims, hidden, sparse_bytes, .. } = status.backlog;
+    let sparse = ByteSize(sparse_bytes);
+    format!("{reclaims} purged to be reclaimed, {hidden} kept for those who share, {sparse} to be cleaned")
 }
 
 fn nfs(status: &Status) -> String {
