@@ -126,6 +126,10 @@ impl History {
     fn harm_saved_index(&mut self) {
         let Ok(file) = self.disk.open("dedup") else { return };
         let length = file.length().unwrap_or_else(|error| panic!("measure the saved index: {error:?}"));
+        if length == 0 {
+            // The power went before anything of it was durable.
+            return;
+        }
         let (at, bit) = (self.draw.below(length), self.draw.below(8));
         let harmed = match self.draw.below(6) {
             0 => self.disk.corrupt("dedup", at, 1 << bit),
