@@ -11,8 +11,8 @@ use crate::account::inspect::Recorded;
 use crate::account::link::Link;
 use crate::account::log::Pending;
 use crate::account::pages::Pages;
-use crate::account::radix::{Node, Nodes, pages_below, walk_all};
-use crate::account::slots::{SlotPage, id_of};
+use crate::account::radix::{Node, Nodes, pages_below, walk_all, walk_from};
+use crate::account::slots::{SlotPage, id_of, page_of};
 use crate::account::usage::Usage;
 use crate::account::{Account, AccountState, open};
 use crate::error::{Error, Result};
@@ -96,6 +96,23 @@ impl AccountView<'_> {
             lost(LostPages { ids: ids_of(first, last), error });
         });
         found
+    }
+
+    /// The same, from the one that has the slot `from` on, until `visit` returns false. Returns whether it came to the end.
+    pub fn slot_pages_from(
+        &self,
+        from: SlotId,
+        visit: &mut dyn FnMut(std::result::Result<PageRef, LostPages>) -> bool,
+    ) -> Result<bool> {
+        let page = page_of(from)?;
+        Ok(walk_from(page, &self.state.slots, &FromDisk(self.pages), &mut |key, step| match step {
+            Ok(link) if key.0 == 0 => visit(Ok(PageRef { ids: ids_of(key.1, key.1), number: key.1, link: *link })),
+            Ok(_) => true,
+            Err(error) => {
+                let (first, last) = pages_below(key);
+                visit(Err(LostPages { ids: ids_of(first, last), error }))
+            }
+        }))
     }
 
     /// The slots of a page, in order of ids. Pending changes are not in it.

@@ -23,6 +23,7 @@ use crate::pool::cut::Job;
 use crate::pool::cuts::Cuts;
 use crate::pool::epoch::{Epoch, Pin};
 use crate::pool::head::{Head, Present};
+use crate::pool::scrub::Scrubbing;
 use crate::pool::space::Awaiting;
 use crate::pool::view::Latest;
 use crate::reclaim::Sifter;
@@ -91,6 +92,8 @@ pub struct Core {
     pub sifter: Mutex<Sifter>,
     /// What cleaning remembers.
     pub cleaning: Mutex<Cleaning>,
+    /// Where scrubbing is.
+    pub scrubbing: Mutex<Scrubbing>,
     /// What purging all that waits would free, and how that was counted last.
     pub awaiting: Mutex<Awaiting>,
     /// Bytes of it.

@@ -285,6 +285,15 @@ impl Pool {
         self.core.heed(self.core.reclaim_step(budget, now))
     }
 
+    /// Reads up to about `budget` stored bytes past all caches, from where the last step ended, and checks them by their checksums
+    /// and hashes. Counts bytes read, tells what is damaged and who is hit, and is idle when it has come to the end: the next step
+    /// begins again. Only while a step lasts does anything keep what is freed from coming back. Where it ended is not stored.
+    ///
+    /// References are not recounted, nor pointers compared with what they lead to: [`Self::verify`] does that.
+    pub fn scrub_step(&self, budget: u64, _now: Timestamp) -> Result<Progress> {
+        self.core.scrub_step(budget)
+    }
+
     /// Moves live extents out of sparse segments, up to `budget` bytes, and gives back long dead stretches of others. Counts
     /// bytes moved and bytes given back.
     pub fn clean_step(&self, budget: u64, _now: Timestamp) -> Result<Progress> {

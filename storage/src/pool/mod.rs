@@ -20,6 +20,7 @@ mod publish;
 mod record;
 mod rescue;
 mod room;
+mod scrub;
 mod shares;
 mod space;
 mod sync;

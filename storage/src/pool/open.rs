@@ -184,6 +184,7 @@ fn open_from(
         moved: AtomicBool::new(false),
         sifter: Mutex::default(),
         cleaning: Mutex::default(),
+        scrubbing: Mutex::default(),
         awaiting: Mutex::default(),
         awaiting_len: AtomicU64::new(0),
         tally: Tally::default(),

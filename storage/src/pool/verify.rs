@@ -29,7 +29,7 @@ impl Core {
     }
 
     /// Of the two slots one must have what was durable when `commit` was, or later.
-    fn verify_superblock(&self, commit: u64) -> Result<Option<Damage>> {
+    pub(in crate::pool) fn verify_superblock(&self, commit: u64) -> Result<Option<Damage>> {
         // Twice: a commit may write the older slot while it is read, and the next commit the other one.
         let read = || Superblock::both(&*self.media);
         let mut slots = read()?.into_iter().chain(read()?).flatten();
@@ -41,4 +41,4 @@ impl Core {
 }
 
 #[cfg(test)]
-mod tests;
+pub(in crate::pool) mod tests;

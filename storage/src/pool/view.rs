@@ -46,10 +46,21 @@ pub struct Asked<T> {
 impl Core {
     /// Pins the last commit. It does not wait for a commit under way.
     pub fn committed_view(&self) -> Result<View> {
+        let (pin, roots) = self.committed_roots()?;
+        self.view_of(pin, roots)
+    }
+
+    /// The same without what is in the catalog, which takes reading it.
+    pub fn committed_roots(&self) -> Result<(Pin, Latest)> {
         self.check_reading()?;
         // Pinned first: what is then the latest is no older.
         let pin = self.epoch.pin();
         let roots = self.latest.lock().clone();
+        Ok((pin, roots))
+    }
+
+    /// Reads the catalog of a pinned commit.
+    pub fn view_of(&self, pin: Pin, roots: Latest) -> Result<View> {
         match Catalog::load(&*self.store, &roots.system) {
             Ok(catalog) => Ok(View { roots, catalog, _pin: pin }),
             // The stored one is damaged: the one in memory will do, which between two commits is the same.

@@ -1,8 +1,8 @@
-//! Reads the extents of a window in the order in which they lie, many at once, and checks every block that somebody refers to.
+//! Reads what is stored in the order in which it lies, many extents at once, and checks every block that somebody refers to.
 
 use crate::error::Result;
 use crate::executor::map;
-use crate::extent::{Compressor, Extent};
+use crate::extent::{Compressor, Extent, Header};
 use crate::format::SlotId;
 use crate::scrub::report::{Meter, told};
 use crate::scrub::window::{Entry, Window, digest};
@@ -27,21 +27,37 @@ pub struct Broken {
     pub problem: String,
 }
 
-/// Reads and checks. Returns early when told to stop.
+/// Checks what was read of a slot, or tells why it cannot be read.
+pub type Check<'c> = dyn Fn(&Entry, Result<&[u8]>, &mut Compressor) -> Option<Broken> + Sync + 'c;
+
+/// Reads and checks the extents of a window. Returns early when told to stop.
 pub fn check(store: &Store, window: &Window, meter: &mut Meter<'_>) -> Result<Vec<Broken>> {
     let wanted = |entry: &&Entry| !entry.is_node && window.referenced(entry) != 0;
-    let mut entries: Vec<&Entry> = window.entries().iter().filter(wanted).collect();
+    let entries = window.entries().iter().filter(wanted).collect();
+    let check = |entry: &Entry, bytes: Result<&[u8]>, with: &mut Compressor| check_referred(window, entry, bytes, with);
+    check_all(store, entries, &check, &mut |entries| {
+        for entry in entries.iter().copied().flatten() {
+            meter.count(1, u64::from(entry.place.length));
+        }
+        meter.go_on()
+    })
+}
+
+/// Reads slots and has each checked. `read` is told what was, and returns whether to go on.
+pub fn check_all(
+    store: &Store,
+    mut entries: Vec<&Entry>,
+    check: &Check<'_>,
+    read: &mut dyn FnMut(&[&[&Entry]]) -> bool,
+) -> Result<Vec<Broken>> {
     entries.sort_unstable_by_key(|entry| entry.place);
     let mut broken = Vec::new();
     for batch in spans(&entries).chunks(SPANS_TOGETHER) {
-        let checked = map(store.executor(), batch.len(), |number| check_span(store, window, batch[number]));
+        let checked = map(store.executor(), batch.len(), |number| check_span(store, batch[number], check));
         for found in checked {
             broken.extend(found?);
         }
-        for entry in batch.iter().copied().flatten() {
-            meter.count(1, u64::from(entry.place.length));
-        }
-        if !meter.go_on() {
+        if !read(batch) {
             break;
         }
     }
@@ -71,7 +87,7 @@ fn spans<'a, 'e>(entries: &'a [&'e Entry]) -> Vec<&'a [&'e Entry]> {
     spans
 }
 
-fn check_span(store: &Store, window: &Window, span: &[&Entry]) -> Result<Vec<Broken>> {
+fn check_span(store: &Store, span: &[&Entry], check: &Check<'_>) -> Result<Vec<Broken>> {
     let place = whole(span);
     let mut bytes = vec![0; place.length as usize];
     let segments = store.account().segments();
@@ -80,20 +96,14 @@ fn check_span(store: &Store, window: &Window, span: &[&Entry]) -> Result<Vec<Bro
     store.with_compressor(|compressor| {
         let mut broken = Vec::new();
         for entry in span {
-            let problem = if is_read {
+            broken.extend(if is_read {
                 let start = (entry.place.offset - place.offset) as usize;
-                check_extent(window, entry, &bytes[start..start + entry.place.length as usize], compressor)
+                check(entry, Ok(&bytes[start..start + entry.place.length as usize]), compressor)
             } else {
                 let mut own = vec![0; entry.place.length as usize];
-                match segments.read(entry.place, &mut own) {
-                    Ok(()) => check_extent(window, entry, &own, compressor),
-                    Err(error) => Some((window.referenced(entry), told(&error))),
-                }
-            };
-            broken.extend(problem.map(|(blocks, problem)| {
-                let problem = format!("the extent {:?} is damaged: {problem}", entry.id);
-                Broken { id: entry.id, blocks, problem }
-            }));
+                let own = segments.read(entry.place, &mut own).map(|()| &own[..]);
+                check(entry, own, compressor)
+            });
         }
         Ok(broken)
     })
@@ -105,31 +115,50 @@ fn whole(span: &[&Entry]) -> Place {
     Place { segment, offset, length: end - offset }
 }
 
-/// Returns which blocks are hit, and what is wrong.
-fn check_extent(window: &Window, entry: &Entry, bytes: &[u8], compressor: &mut Compressor) -> Option<(u32, String)> {
+/// Checks an extent by itself and by those who refer to it.
+fn check_referred(window: &Window, entry: &Entry, bytes: Result<&[u8]>, with: &mut Compressor) -> Option<Broken> {
     let wanted = window.referenced(entry);
-    let extent = match Extent::open(bytes, entry.id, compressor) {
-        Ok(extent) => extent,
-        Err(error) => return Some((wanted, told(&error))),
+    let hit = match check_extent(entry, wanted, bytes, with) {
+        Err(broken) => return Some(broken),
+        Ok(header) if header.block_len_log2 != window.block_len_log2(entry) => {
+            (wanted, "its blocks are not of its dataset's size")
+        }
+        Ok(header) => {
+            let differs = |(index, found, sum): &(u8, u32, u32)| {
+                let stored = digest(&header.hashes[usize::from(*index)].block_hash());
+                *sum != stored.wrapping_mul(*found)
+            };
+            let blocks = window.blocks(entry).filter(|(_, block)| block.found > 0);
+            let sums = blocks.map(|(index, block)| (index, block.found, block.digest));
+            let other = sums.filter(differs).fold(0, |bits, (index, ..)| bits | 1 << index);
+            (other, "it holds other blocks than the tree says")
+        }
     };
+    (hit.0 != 0).then(|| broken(entry, hit.0, hit.1))
+}
+
+/// Checks blocks of an extent by what its header says.
+pub fn check_extent(
+    entry: &Entry,
+    wanted: u32,
+    bytes: Result<&[u8]>,
+    with: &mut Compressor,
+) -> std::result::Result<Header, Broken> {
+    let bytes = bytes.map_err(|error| broken(entry, wanted, &told(&error)))?;
+    let extent = Extent::open(bytes, entry.id, with).map_err(|error| broken(entry, wanted, &told(&error)))?;
     let header = extent.header();
-    if header.block_len_log2 != window.block_len_log2(entry) {
-        return Some((wanted, "its blocks are not of its dataset's size".to_owned()));
-    }
     let absent = wanted & !header.present;
     if absent != 0 {
-        return Some((absent, "it lacks blocks that are referred to".to_owned()));
+        return Err(broken(entry, absent, "it lacks blocks that are referred to"));
     }
     let damaged = extent.damaged() & wanted;
     if damaged != 0 {
-        return Some((damaged, "a block is not what was written".to_owned()));
+        return Err(broken(entry, damaged, "a block is not what was written"));
     }
-    let differs = |(index, found, sum): &(u8, u32, u32)| {
-        let stored = digest(&header.hashes[usize::from(*index)].block_hash());
-        *sum != stored.wrapping_mul(*found)
-    };
-    let blocks = window.blocks(entry).filter(|(_, block)| block.found > 0);
-    let sums = blocks.map(|(index, block)| (index, block.found, block.digest));
-    let other = sums.filter(differs).fold(0, |bits, (index, ..)| bits | 1 << index);
-    (other != 0).then(|| (other, "it holds other blocks than the tree says".to_owned()))
+    Ok(header.clone())
+}
+
+fn broken(entry: &Entry, blocks: u32, problem: &str) -> Broken {
+    let problem = format!("the extent {:?} is damaged: {problem}", entry.id);
+    Broken { id: entry.id, blocks, problem }
 }

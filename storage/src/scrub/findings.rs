@@ -118,12 +118,37 @@ impl Findings {
 
     /// Finds out what is hit.
     pub fn damage(mut self, scene: Scene<'_>, ground: &Ground) -> Vec<Damage> {
-        let broken = std::mem::take(&mut self.broken);
-        locate::find(scene, ground, &broken, &mut |hit| self.hit(hit));
-        let located: HashSet<SlotId> = self.hits.iter().map(|hit| hit.id).collect();
-        for (_, broken) in broken.into_iter().filter(|(id, _)| !located.contains(id)) {
-            self.note(broken.problem);
+        let (unlocated, _) = self.locate(scene, ground);
+        unlocated.into_iter().for_each(|broken| self.note(broken.problem));
+        self.named(scene, ground)
+    }
+
+    /// The same, where what nobody refers to is no damage.
+    pub fn damage_of_referred(mut self, scene: Scene<'_>) -> Vec<Damage> {
+        let (unlocated, is_complete) = self.locate(scene, &Ground::Whole);
+        for broken in unlocated.into_iter().filter(|_| !is_complete) {
+            self.note(format!("{}; other damage hides who refers to it", broken.problem));
         }
+        self.named(scene, &Ground::Whole)
+    }
+
+    /// Returns what is broken and nobody was found to refer to, and whether nobody was hidden.
+    fn locate(&mut self, scene: Scene<'_>, ground: &Ground) -> (Vec<Broken>, bool) {
+        let broken = std::mem::take(&mut self.broken);
+        let is_complete = locate::find(scene, ground, &broken, &mut |hit| match hit.is_node {
+            true => self.hit_node(hit),
+            false => self.hit(hit),
+        });
+        let located: HashSet<SlotId> = self.hits.iter().map(|hit| hit.id).collect();
+        (broken.into_values().filter(|broken| !located.contains(&broken.id)).collect(), is_complete)
+    }
+
+    /// Whether nothing is wrong.
+    pub fn is_empty(&self) -> bool {
+        self.notes.is_empty() && self.hits.is_empty() && self.broken.is_empty()
+    }
+
+    fn named(self, scene: Scene<'_>, ground: &Ground) -> Vec<Damage> {
         let mut damage = locate::name(scene, ground, &self.hits);
         damage.extend(self.notes.into_iter().map(Damage::of_the_pool));
         if self.more > 0 {

@@ -14,10 +14,11 @@ use crate::scrub::report::Damage;
 use crate::scrub::walk::{Found, Ground, walk};
 use crate::tree::{ItemRef, Key, Node, NodeStore, Root};
 
-/// Finds who refers to what is damaged.
-pub fn find(scene: Scene<'_>, ground: &Ground, broken: &BTreeMap<SlotId, Broken>, found: &mut dyn FnMut(Hit)) {
+/// Finds who refers to what is damaged. Returns whether nothing was hidden by damage.
+pub fn find(scene: Scene<'_>, ground: &Ground, broken: &BTreeMap<SlotId, Broken>, found: &mut dyn FnMut(Hit)) -> bool {
+    let mut is_complete = true;
     if broken.is_empty() {
-        return;
+        return is_complete;
     }
     walk(scene, &**scene.store, ground, &mut |holder, visited| {
         match visited {
@@ -35,10 +36,12 @@ pub fn find(scene: Scene<'_>, ground: &Ground, broken: &BTreeMap<SlotId, Broken>
                     });
                 }
             }
-            _ => {}
+            Found::Lost { .. } | Found::Unknown(_) => is_complete = false,
+            Found::Owed(_) => {}
         }
         true
     });
+    is_complete
 }
 
 /// Names what is hit: of each file that is hit by one problem, the first place.

@@ -16,6 +16,7 @@ mod findings;
 mod locate;
 mod paths;
 mod report;
+mod stored;
 mod verifier;
 mod walk;
 mod window;
@@ -28,7 +29,9 @@ use crate::error::Result;
 use crate::store::Store;
 use crate::tree::Root;
 
+pub use findings::Findings;
 pub use report::{Damage, VerifyReport, told};
+pub use stored::{Piece, check_piece};
 
 /// Bytes of memory for what is known of slots, as a rule.
 pub const WINDOW_LEN: usize = 128 << 20;

@@ -36,6 +36,15 @@ pub struct Block {
     pub digest: u32,
 }
 
+impl Entry {
+    /// A slot that nobody was found to refer to.
+    pub fn new(recorded: &Recorded) -> Self {
+        let Recorded { id, slot, .. } = recorded;
+        let is_node = slot.kind == SlotKind::Node;
+        Self { id: *id, place: slot.place, live: slot.live, is_node, block_len_log2: 0, start: 0 }
+    }
+}
+
 impl Block {
     /// Finds a reference more; where it does not count, it is as expected.
     fn find(&mut self, counts: bool) {
@@ -224,9 +233,8 @@ impl Window {
 }
 
 fn push(slot: &Recorded, entries: &mut Vec<Entry>, blocks: &mut Vec<Block>) {
-    let Recorded { id, slot, extras } = slot;
-    let (start, is_node) = (blocks.len() as u32, slot.kind == SlotKind::Node);
-    entries.push(Entry { id: *id, place: slot.place, live: slot.live, is_node, block_len_log2: 0, start });
+    entries.push(Entry { start: blocks.len() as u32, ..Entry::new(slot) });
+    let Recorded { slot, extras, .. } = slot;
     for index in (0..32_u8).filter(|index| slot.live >> index & 1 == 1) {
         let extra = extras.iter().find(|(extra, _)| *extra == index).map_or(0, |(_, more)| i64::from(*more));
         blocks.push(Block { expected: 1 + extra, ..Block::default() });

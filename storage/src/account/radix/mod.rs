@@ -79,18 +79,41 @@ impl Root {
 /// Calls `found` with every node and page of the tree of `root`, like [`Root::walk`], and `lost` with each node that cannot
 /// be read: what that leads to is not visited.
 pub fn walk_all(root: &Root, nodes: &dyn Nodes, found: &mut dyn FnMut(Key, &Link), lost: &mut dyn FnMut(Key, Error)) {
+    let mut all = |key, step: Result<&Link>| {
+        match step {
+            Ok(link) => found(key, link),
+            Err(error) => lost(key, error),
+        }
+        true
+    };
+    walk_from(0, root, nodes, &mut all);
+}
+
+/// Calls `visit` with every node and page of the tree of `root` that leads to `page` or one behind it, and once more with a
+/// node that cannot be read, until it returns false. Returns whether it came to the end.
+pub fn walk_from(page: u64, root: &Root, nodes: &dyn Nodes, visit: &mut dyn FnMut(Key, Result<&Link>) -> bool) -> bool {
     let mut below: Vec<(Key, Link)> = root.link.iter().map(|link| ((root.height, 0), *link)).collect();
     while let Some((key, link)) = below.pop() {
-        found(key, &link);
+        if pages_below(key).1 < page {
+            continue;
+        }
+        if !visit(key, Ok(&link)) {
+            return false;
+        }
         if key.0 == 0 {
             continue;
         }
         match nodes.node(&link, key.0, key.1) {
             // The last is taken out first: so they are put in backwards.
             Ok(node) => below.extend(node.below(key).rev()),
-            Err(error) => lost(key, error),
+            Err(error) => {
+                if !visit(key, Err(error)) {
+                    return false;
+                }
+            }
         }
     }
+    true
 }
 
 /// The pages that a node covers, as first and last number.

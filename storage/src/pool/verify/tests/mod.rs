@@ -1,5 +1,5 @@
 //! What is sound is found sound, and what is damaged is found, named, and nothing else with it.
 
 mod damage;
-mod fixture;
+pub mod fixture;
 mod history;
