@@ -551,6 +551,15 @@ fn figures_can_be_asked_for_at_any_time() {
     });
 }
 
+/// A commit that passes another must not refer to what that one brings: after a crash in between it would be missing.
+#[test]
+fn what_a_later_commit_brings_is_no_hit_for_an_earlier_one() {
+    let history = History::new(6);
+    let id = history.account.append_node(Birth(9), node).unwrap();
+    assert!(!history.account.add_reference(Birth(8), id, 0).unwrap());
+    assert!(history.account.add_reference(Birth(9), id, 0).unwrap());
+}
+
 /// A hit for the next generation keeps a block that the one before frees.
 #[test]
 fn a_hit_ahead_of_the_free_keeps_the_block() {

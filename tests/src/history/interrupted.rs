@@ -4,6 +4,8 @@ use std::sync::Arc;
 
 use cow_storage::format::DatasetId;
 use cow_storage::fs::FileSystem;
+use cow_storage::media::Simulator;
+use cow_storage::superblock::Superblock;
 
 use crate::history::deed::Deed;
 use crate::history::interlude::{Interlude, Planned};
@@ -22,7 +24,7 @@ impl History {
         self.tell("commit, and meanwhile".to_owned());
         let wait = if !self.draw.one_in(4) { 0 } else { self.draw.below(CUES_MAX) };
         let calls = self.plan_calls();
-        let verb = if self.draw.one_in(4) { None } else { self.plan_verb() };
+        let verb = if self.draw.one_in(4) { None } else { self.plan_verb(&calls) };
         let (pool, disk, now) = (self.pool.clone(), Arc::clone(&self.disk), self.now);
         let (answers, verb_answer, then) = (Vec::new(), None, None);
         self.cue.set(Interlude { pool, disk, wait, calls, answers, verb, now, verb_answer, then });
@@ -38,6 +40,9 @@ impl History {
             self.passed += u64::from(took_commit && answer.is_ok());
             self.heed_verb(verb, answer, if took_commit { Commits::Some } else { Commits::None });
         }
+        if let Some(then) = &interlude.then {
+            self.check_slots(then, commits);
+        }
         match interlude.then {
             Some(then) if self.draw.one_in(3) => {
                 let power = self.draw.one_in(2);
@@ -45,14 +50,39 @@ impl History {
                 self.disk = Arc::new(then);
                 self.reopen(power, Some(Deed::Commit(cut, events)));
             }
-            _ if commits == Commits::Whole => self.journal.end_cut(&cut, events),
+            _ if commits == Commits::Whole => {
+                self.journal.end_cut(&cut, events);
+                // What it has of heads that passed it may come twice only now.
+                if self.draw.one_in(3) {
+                    self.kill();
+                }
+            }
             _ => {}
         }
     }
 
+    /// Whether the commit left the slot alone that was the newest in the middle of it.
+    fn check_slots(&self, then: &Simulator, commits: Commits) {
+        let numbers = |disk: &Simulator| -> Vec<u64> {
+            let slots = Superblock::both(disk).unwrap_or_else(|error| panic!("read the superblock: {error:?}"));
+            slots.into_iter().flatten().map(|slot| slot.commit).collect()
+        };
+        let newest = numbers(then).into_iter().max().expect("an open pool has a superblock");
+        let now = numbers(&self.disk);
+        let is_kept = now.contains(&newest) || now.iter().all(|number| *number > newest);
+        assert!(commits != Commits::Whole || is_kept, "commit {newest} was overwritten: {now:?}");
+    }
+
     /// Draws a verb, unless it is one that makes a dataset: that might wait for memory.
-    fn plan_verb(&mut self) -> Option<(Verb, Vec<DatasetId>)> {
-        let verb = self.draw.verb(&self.world, self.now);
+    fn plan_verb(&mut self, calls: &[Planned]) -> Option<(Verb, Vec<DatasetId>)> {
+        let verb = match calls.last() {
+            // What was called since the cut, so that its records are in the log before and after.
+            Some(call) if self.draw.one_in(2) => {
+                let name = self.world.datasets[&call.id].name.clone();
+                Verb::Snapshot(vec![(name, format!("passing-{}", self.step))])
+            }
+            _ => self.draw.verb(&self.world, self.now),
+        };
         if matches!(verb, Verb::Create { .. }) {
             return None;
         }
