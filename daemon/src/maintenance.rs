@@ -25,6 +25,8 @@ const COMMIT_POLL: Duration = Duration::from_millis(5);
 const RECLAIM_BUDGET: u64 = 1 << 12;
 /// Bytes moved in one step.
 const CLEAN_BUDGET: u64 = 4 << 20;
+/// Bytes scrubbed in one step.
+const SCRUB_BUDGET: u64 = 4 << 20;
 /// How long the background rests when there is nothing to do.
 const IDLE_REST: Duration = Duration::from_secs(2);
 /// In times of quiet each cache is left so large a part of its budget.
@@ -41,6 +43,10 @@ pub struct Pace {
     pub undelete_window: Duration,
     /// How long nothing must have been asked before memory is given back; zero is never.
     pub quiet_after: Duration,
+    /// How long after a scrub has ended the next one begins; zero is never.
+    pub scrub_interval: Duration,
+    /// Most bytes that scrubbing reads in a second.
+    pub scrub_rate: u64,
 }
 
 /// The threads. Dropping it stops them.
@@ -62,6 +68,8 @@ struct Shared {
     quiets: AtomicU64,
     when_quiet: Mutex<Vec<Box<dyn Fn() + Send + Sync>>>,
     damaged: AtomicU64,
+    scrubbed: AtomicU64,
+    scrubs: AtomicU64,
     orders: Mutex<Orders>,
     changed: Condvar,
 }
@@ -93,6 +101,8 @@ impl Maintenance {
             quiets: AtomicU64::new(0),
             when_quiet: Mutex::default(),
             damaged: AtomicU64::new(0),
+            scrubbed: AtomicU64::new(0),
+            scrubs: AtomicU64::new(0),
             orders: Mutex::default(),
             changed: Condvar::new(),
         });
@@ -148,6 +158,8 @@ impl Maintenance {
         );
         let damaged = count(&shared.damaged);
         page.counter("cow_damage_found_total", "Damage that background work came upon and passed by.", damaged);
+        page.counter("cow_scrubbed_bytes_total", "Stored bytes that scrubbing read.", count(&shared.scrubbed));
+        page.counter("cow_scrubs_total", "Scrubs that came to their end.", count(&shared.scrubs));
         let poisoned = u64::from(self.is_poisoned());
         page.gauge("cow_pool_poisoned", "1 when the pool takes no more writes until it is reopened.", poisoned);
     }
@@ -188,6 +200,7 @@ impl Shared {
     fn background(&self) {
         let (mut rest, mut failed_rest) = (Duration::ZERO, FAILED_RESTS[0]);
         let mut quiet = Quiet::new(self.pace.quiet_after, Instant::now());
+        let mut scrub_due = (!self.pace.scrub_interval.is_zero()).then(Instant::now);
         while self.rest(rest, |orders| std::mem::take(&mut orders.background_now)) {
             let began = Instant::now();
             let more = self.background_step();
@@ -197,6 +210,10 @@ impl Shared {
                 Some(false) => IDLE_REST,
                 None => failed_rest,
             };
+            scrub_due = scrub_due.and_then(|due| self.scrub_when_due(due));
+            if let Some(due) = scrub_due.filter(|_| more.is_some()) {
+                rest = rest.min(due.saturating_duration_since(Instant::now()));
+            }
             if quiet.look(&self.pool.counters(), Instant::now()) {
                 self.give_memory_back();
             }
@@ -215,6 +232,24 @@ impl Shared {
         self.reclaimed.fetch_add(reclaimed.done, Ordering::Relaxed);
         self.cleaned.fetch_add(cleaned.done, Ordering::Relaxed);
         Some(purged > 0 || !reclaimed.idle || !cleaned.idle)
+    }
+
+    /// Scrubs a piece if its time has come. Returns when the next one is due.
+    fn scrub_when_due(&self, due: Instant) -> Option<Instant> {
+        let began = Instant::now();
+        if began < due {
+            return Some(due);
+        }
+        let Some(step) = self.step("scrub", self.pool.scrub_step(SCRUB_BUDGET, clock::now())) else {
+            return began.checked_add(FAILED_RESTS[1]);
+        };
+        step.damage.iter().for_each(|damage| self.tell_damage(damage));
+        self.scrubbed.fetch_add(step.done, Ordering::Relaxed);
+        if step.idle {
+            self.scrubs.fetch_add(1, Ordering::Relaxed);
+            return began.checked_add(self.pace.scrub_interval);
+        }
+        began.checked_add(Duration::from_millis(step.done.saturating_mul(1000) / self.pace.scrub_rate.max(1)))
     }
 
     fn give_memory_back(&self) {
@@ -282,6 +317,16 @@ mod tests {
 
     const PATIENCE: Duration = Duration::from_secs(60);
 
+    fn pace(commit_millis: u64) -> Pace {
+        Pace {
+            commit_interval: Duration::from_millis(commit_millis),
+            undelete_window: PATIENCE,
+            quiet_after: PATIENCE,
+            scrub_interval: Duration::ZERO,
+            scrub_rate: 50 << 20,
+        }
+    }
+
     fn pool() -> (Arc<Simulator>, Pool) {
         let simulator = Arc::new(Simulator::new());
         let media: Arc<dyn Media> = simulator.clone();
@@ -303,7 +348,7 @@ mod tests {
     fn commits_come_in_time_and_what_was_destroyed_goes_when_its_time_has_come() {
         let (_, pool) = pool();
         let window = Duration::from_secs(3600);
-        let pace = Pace { commit_interval: Duration::from_millis(20), undelete_window: window, quiet_after: window };
+        let pace = Pace { undelete_window: window, quiet_after: window, ..pace(20) };
         for name in ["old", "new"] {
             pool.create_dataset(name, &Properties::default(), clock::now()).unwrap();
         }
@@ -324,7 +369,7 @@ mod tests {
         let (_, pool) = pool();
         pool.create_dataset("a", &Properties::default(), clock::now()).unwrap();
         let quiet_after = Duration::from_millis(50);
-        let pace = Pace { commit_interval: Duration::from_millis(5), undelete_window: PATIENCE, quiet_after };
+        let pace = Pace { quiet_after, ..pace(5) };
         let maintenance = Maintenance::start(pool.clone(), pace, Arc::default(), Box::new(|| ())).unwrap();
         let (tell, told) = channel();
         maintenance.when_quiet(Box::new(move || tell.send(()).unwrap()));
@@ -344,9 +389,33 @@ mod tests {
     }
 
     #[test]
+    fn scrubs_follow_each_other_and_tell_of_damage() {
+        let (simulator, pool) = pool();
+        pool.create_dataset("a", &Properties::default(), clock::now()).unwrap();
+        pool.commit(clock::now()).unwrap();
+        for never in [true, false] {
+            let scrub_interval = if never { Duration::ZERO } else { Duration::from_millis(1) };
+            let pace = Pace { scrub_interval, ..pace(60_000) };
+            let maintenance = Maintenance::start(pool.clone(), pace, Arc::default(), Box::new(|| ())).unwrap();
+            let count = |count: &AtomicU64| count.load(Ordering::Relaxed);
+            if never {
+                thread::sleep(Duration::from_millis(100));
+                assert_eq!(count(&maintenance.shared.scrubs), 0);
+                continue;
+            }
+            wait_until(|| count(&maintenance.shared.scrubs) > 2);
+            assert!(count(&maintenance.shared.scrubbed) > 0 && count(&maintenance.shared.damaged) == 0);
+            for slot in [0, 64 << 10] {
+                simulator.corrupt("superblock", slot + 20, 1).unwrap();
+            }
+            wait_until(|| count(&maintenance.shared.damaged) > 0);
+        }
+    }
+
+    #[test]
     fn a_poisoned_pool_is_told_of_once() {
         let (simulator, pool) = pool();
-        let pace = Pace { commit_interval: Duration::from_millis(1), undelete_window: PATIENCE, quiet_after: PATIENCE };
+        let pace = pace(1);
         let (tell, told) = channel();
         let on_poisoned = Box::new(move || tell.send(()).unwrap());
         let maintenance = Maintenance::start(pool.clone(), pace, Arc::default(), on_poisoned).unwrap();

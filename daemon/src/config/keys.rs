@@ -123,6 +123,21 @@ pub const SECTIONS: [Section; 7] = [
                         system; they fill again as they are used. 0s is never.",
                 set: |config, value| value.duration().map(|after| config.quiet_after = after),
             },
+            Key {
+                name: "scrub_interval",
+                flag: None,
+                default: "\"0s\"",
+                about: "All that is stored is read and checked bit by bit in the background, from the start of cowd on and again when \
+                        so long has passed since it was done. As in \"30d\"; 0s is never.",
+                set: |config, value| value.duration().map(|interval| config.scrub_interval = interval),
+            },
+            Key {
+                name: "scrub_rate",
+                flag: None,
+                default: "\"50 MiB\"",
+                about: "Most bytes that this reads in a second.",
+                set: |config, value| budget(value).map(|rate| config.scrub_rate = rate),
+            },
         ],
     },
     Section {

@@ -40,6 +40,10 @@ pub struct Config {
     pub undelete_window: Duration,
     /// How long nothing must have been asked before memory is given back; zero is never.
     pub quiet_after: Duration,
+    /// How long after a scrub has ended the next one begins; zero is never.
+    pub scrub_interval: Duration,
+    /// Most bytes that scrubbing reads in a second.
+    pub scrub_rate: u64,
     /// Where NFS listens.
     pub nfs: SocketAddr,
     /// Most NFS connections.
@@ -77,6 +81,8 @@ impl Default for Config {
             commit_interval: Duration::from_secs(5),
             undelete_window: Duration::from_hours(24),
             quiet_after: Duration::from_mins(5),
+            scrub_interval: Duration::ZERO,
+            scrub_rate: 50 << 20,
             nfs: SocketAddr::from(([0; 16], 2049)),
             connections_max: 2048,
             exports: Access { rules: vec![rule("127.0.0.0/8"), rule("::1")], ..Access::default() },

@@ -69,6 +69,8 @@ impl Daemon {
             commit_interval: config.commit_interval,
             undelete_window: config.undelete_window,
             quiet_after: config.quiet_after,
+            scrub_interval: config.scrub_interval,
+            scrub_rate: config.scrub_rate,
         };
         let maintenance = Maintenance::start(pool.clone(), pace, notifier.clone(), on_poisoned);
         let maintenance = Arc::new(maintenance.map_err(|error| failure(&error, failure::THREADS))?);
