@@ -4,6 +4,7 @@
 //! the job under way; [`for_each_reference`] finds each once.
 
 mod common;
+mod edges;
 mod estimate;
 mod plan;
 mod recount;
@@ -12,6 +13,7 @@ mod sieve;
 mod sift;
 mod step;
 
+pub use edges::{Edge, edges};
 pub use estimate::{Estimate, Told};
 pub use recount::{OwedEntries, Owned, for_each_reference, owned};
 pub use sift::{Aim, Sifter};

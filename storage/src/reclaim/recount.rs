@@ -70,12 +70,10 @@ impl OwedEntries {
 ///   entries that were are the parent's. The list with the largest id is the last that a sifting frees something of.
 pub fn owned(catalog: &Catalog) -> Result<Vec<Owned>> {
     let mut parts = Vec::new();
-    let begun = catalog.begun_job()?;
-    if let Some((holder, Task::Walk { root, after, from })) = begun {
+    if let Some((holder, Task::Walk { root, after, from })) = catalog.begun_job()? {
         parts.push(Owned::Tree { holder, root, after, from });
     }
-    let job = begun.map(|(holder, task)| (holder, matches!(task, Task::Merge { .. })));
-    let forest = Forest { catalog, job };
+    let forest = Forest::new(catalog)?;
     for holder in catalog.forest().into_iter().filter(|holder| !forest.is_going(*holder)) {
         let after = forest.threshold(holder);
         if !forest.is_hollow(holder) {
@@ -93,15 +91,21 @@ pub fn owned(catalog: &Catalog) -> Result<Vec<Owned>> {
 }
 
 /// The forest with the job under way.
-struct Forest<'a> {
-    catalog: &'a Catalog,
+pub(in crate::reclaim) struct Forest<'a> {
+    pub catalog: &'a Catalog,
     /// Whose job it is, and whether it is a merge.
     job: Option<(Holder, bool)>,
 }
 
-impl Forest<'_> {
+impl<'a> Forest<'a> {
+    /// The forest as it is.
+    pub fn new(catalog: &'a Catalog) -> Result<Self> {
+        let job = catalog.begun_job()?.map(|(holder, task)| (holder, matches!(task, Task::Merge { .. })));
+        Ok(Self { catalog, job })
+    }
+
     /// Whether a holder is walked, or was.
-    fn is_going(&self, holder: Holder) -> bool {
+    pub fn is_going(&self, holder: Holder) -> bool {
         self.job == Some((holder, false)) && !self.is_hollow(holder)
     }
 
@@ -109,11 +113,20 @@ impl Forest<'_> {
         self.job == Some((holder, true)) || self.catalog.is_hollow(holder)
     }
 
+    /// The child that tells what a hollow snapshot has.
+    pub fn stand_in(&self, holder: Holder) -> Option<Holder> {
+        match holder {
+            Holder::Snapshot(id) if self.is_hollow(holder) => {
+                self.catalog.children(id).rev().find(|child| !self.is_going(*child))
+            }
+            _ => None,
+        }
+    }
+
     /// The hollow parent, if this is the child that tells what that has.
-    fn stands_for(&self, holder: Holder) -> Option<Holder> {
-        let id = self.catalog.parent(holder).filter(|id| self.is_hollow(Holder::Snapshot(*id)))?;
-        let last = self.catalog.children(id).rev().find(|child| !self.is_going(*child));
-        (last == Some(holder)).then_some(Holder::Snapshot(id))
+    pub fn stands_for(&self, holder: Holder) -> Option<Holder> {
+        let parent = self.catalog.parent(holder).map(Holder::Snapshot)?;
+        (self.stand_in(parent) == Some(holder)).then_some(parent)
     }
 
     /// The ways to what a hollow snapshot and those hollow below it have, but for the one that is owned: who stands for them comes

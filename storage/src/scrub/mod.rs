@@ -13,6 +13,7 @@ mod compare;
 mod count;
 mod extents;
 mod findings;
+mod lists;
 mod locate;
 mod paths;
 mod report;

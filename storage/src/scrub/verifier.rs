@@ -12,7 +12,7 @@ use crate::scrub::findings::Findings;
 use crate::scrub::report::{Meter, told};
 use crate::scrub::walk::{Found, Ground, Nodes, walk};
 use crate::scrub::window::Window;
-use crate::scrub::{Scene, VerifyReport, compare, extents};
+use crate::scrub::{Scene, VerifyReport, compare, extents, lists};
 use crate::tree::NODE_SIZE;
 
 /// What is known so far.
@@ -55,6 +55,9 @@ impl<'a> Verifier<'a> {
         }
         if self.windows(&view, &pages, pending.as_ref())? && self.is_whole() && self.lost.is_empty() {
             compare::usage(&view, std::mem::take(&mut self.usage), &mut self.findings);
+        }
+        if self.is_whole() && self.meter.go_on() {
+            lists::check(self.scene, &mut self.findings, &mut self.meter);
         }
         let damage = self.findings.damage(self.scene, &self.ground);
         self.meter.finish();

@@ -201,7 +201,8 @@ impl<'a> Cursor<'a> {
         self.stack.last().map(|frame| frame.subtree.pointer.birth)
     }
 
-    fn content(&self) -> Option<(Key, Content<'_>)> {
+    /// What the cursor stands before, unless that is a subtree.
+    pub fn content(&self) -> Option<(Key, Content<'_>)> {
         let frame = self.stack.last()?;
         let Node::Leaf(leaf) = &*frame.node else { return None };
         let (key, item) = leaf.item(frame.entry);

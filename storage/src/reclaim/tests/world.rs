@@ -285,6 +285,7 @@ impl World {
     pub fn check(&self) {
         assert_eq!(self.recount(), self.stored);
         self.check_lists();
+        self.check_edges();
         let (mut needed, present) = (self.needed(), self.catalog.forest());
         assert!(self.model.iter().all(|(holder, held)| held.purged || present.contains(holder)));
         assert!(needed.iter().all(|(pointer, number)| self.stored.get(pointer) >= Some(number)), "freed too early");
@@ -315,6 +316,19 @@ impl World {
             lists.chain(of_job).flat_map(|list| (list.first..list.end).map(move |number| (list.id, number))).collect();
         expected.sort_unstable();
         assert_eq!(stored, expected);
+    }
+
+    /// Checks that each list has what the trees say.
+    fn check_edges(&self) {
+        for edge in edges(&self.catalog).unwrap() {
+            let mut sums = BTreeMap::new();
+            edge.for_each(Sources { nodes: &self.store, system: &self.system }, &mut |dead, change| {
+                (dead.first..dead.first + dead.count)
+                    .for_each(|first| *sums.entry(Dead { first, count: 1, ..*dead }).or_insert(0) += change);
+            })
+            .unwrap();
+            assert!(sums.values().all(|sum| *sum == 0), "{edge:?}: {sums:?}");
+        }
     }
 
     /// Whether a holder is not purged, or is what several come from.

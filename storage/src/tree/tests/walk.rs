@@ -76,6 +76,20 @@ fn what_another_tree_has_not_is_visited() {
                 assert!(all.iter().all(|missing| has(&found, missing)), "{own} beside {other}");
             }
         }
+        for (old, new) in [(30, 29), (29, 30), (0, 30), (12, 20), (20, 12), (30, 30)] {
+            let (mut told, mut expected) = (BTreeMap::new(), BTreeMap::new());
+            for_each_lost(&history.store, &roots[old], &roots[new], Birth(18), &mut |dead, change| {
+                *told.entry(*dead).or_insert(0) += change;
+            })
+            .unwrap();
+            for (root, sign) in [(roots[old], 1), (roots[new], -1)] {
+                let of_root = pointers(&history.store, &root).into_iter();
+                of_root.for_each(|(pointer, number)| *expected.entry(pointer).or_insert(0) += sign * number);
+            }
+            expected.retain(|pointer, number| *number != 0 && pointer.birth <= Birth(18));
+            told.retain(|_, number| *number != 0);
+            assert_eq!(told, expected, "{old} to {new}");
+        }
         let reads = history.store.reads.load(Ordering::Relaxed);
         walk_beside(&history.store, &roots[30], &roots[30], (Birth(0), Birth(40)), &mut |_| panic!("the same"));
         assert_eq!(history.store.reads.load(Ordering::Relaxed), reads);

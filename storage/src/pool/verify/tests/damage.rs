@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use crate::catalog::Holder;
 use crate::error::ErrorKind;
 use crate::extent::{Compressor, Extent, Sealed};
 use crate::format::Birth;
@@ -12,6 +13,7 @@ use crate::pool::world::{World, open};
 use crate::scrub::Damage;
 use crate::segment::Place;
 use crate::superblock::SUPERBLOCK_NAME;
+use crate::tree::{ItemRef, Step, Visited, walk_all};
 
 fn damage(world: &World) -> Vec<Damage> {
     world.core().verify(None, &mut |_, _| true).unwrap().damage
@@ -225,6 +227,32 @@ fn references_are_recounted() {
         assert_eq!(part.damage, [], "only of the whole are references known");
     }
     world.crash();
+}
+
+#[test]
+fn a_list_that_has_what_is_in_use_is_told() {
+    let world = world();
+    let files = world.pool.file_system("c").unwrap();
+    let origin = world.pool.dataset("c").unwrap().id;
+    drop(files);
+    let core = world.core();
+    let root = core.catalog.read().state(Holder::Head(origin)).unwrap().root;
+    let threshold = core.catalog.read().threshold(Holder::Head(origin));
+    let mut shared = Vec::new();
+    walk_all(&*core.store, &root, &mut |visited| {
+        if let Visited::Item(_, ItemRef::Run(run)) = visited
+            && run.birth <= threshold
+        {
+            shared.push(run.dead());
+        }
+        Step::Into
+    });
+    let dead = shared[shared.len() / 2];
+    core.submit(Vec::new(), world.now(), move |change| change.catalog.retire(origin, &[dead], &mut |_| Ok(())))
+        .unwrap();
+    let told = damage(&world);
+    let expected = format!("the dead list of c has {} pointers more: what is in use may be given back", dead.count);
+    assert_eq!(told.iter().map(|damage| damage.problem.as_str()).collect::<Vec<_>>(), [expected]);
 }
 
 #[test]
