@@ -17,6 +17,7 @@ mod permission;
 mod plan;
 mod read;
 mod record;
+pub mod sanity;
 mod search;
 #[cfg(test)]
 mod tests;

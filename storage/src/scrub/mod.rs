@@ -17,6 +17,7 @@ mod lists;
 mod locate;
 mod paths;
 mod report;
+mod sanity;
 mod stored;
 mod verifier;
 mod walk;

@@ -12,7 +12,7 @@ use crate::scrub::findings::Findings;
 use crate::scrub::report::{Meter, told};
 use crate::scrub::walk::{Found, Ground, Nodes, walk};
 use crate::scrub::window::Window;
-use crate::scrub::{Scene, VerifyReport, compare, extents, lists};
+use crate::scrub::{Scene, VerifyReport, compare, extents, lists, sanity};
 use crate::tree::NODE_SIZE;
 
 /// What is known so far.
@@ -59,7 +59,9 @@ impl<'a> Verifier<'a> {
         if self.is_whole() && self.meter.go_on() {
             lists::check(self.scene, &mut self.findings, &mut self.meter);
         }
-        let damage = self.findings.damage(self.scene, &self.ground);
+        let unsound = sanity::check_trees(self.scene, &self.ground, self.window_len, &mut self.meter);
+        let mut damage = self.findings.damage(self.scene, &self.ground);
+        damage.extend(unsound);
         self.meter.finish();
         Ok(VerifyReport { objects: self.meter.objects, bytes: self.meter.bytes, damage })
     }

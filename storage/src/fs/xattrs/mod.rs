@@ -5,8 +5,9 @@
 
 mod codec;
 
+pub(crate) use codec::decode;
 #[cfg(test)]
-pub(crate) use codec::{decode, encode};
+pub(crate) use codec::encode;
 
 use crate::content::{Items, ItemsMut};
 use crate::error::{Error, ErrorKind, Result};

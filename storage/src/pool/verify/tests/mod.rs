@@ -3,3 +3,4 @@
 mod damage;
 pub mod fixture;
 mod history;
+mod sanity;
