@@ -3,13 +3,13 @@
 //! Invariant: nobody sees an edit before it is finished, nor anything of one that is dropped.
 
 use std::ops::Range;
-use std::sync::Arc;
 
 use crate::content::overlay::FileRanges;
 use crate::content::view::{Block, Part, View};
 use crate::content::{ALLOCATED_KIND, DATA_END, Items, ItemsMut, Layers, Overlay, RUN_KIND, VALUE_MAX};
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::InodeNumber;
+use crate::store::PlainBlock;
 use crate::tree::Key;
 
 /// Reads a state with its own changes on top. At most one for a head at a time: its counts hold against the state
@@ -57,13 +57,13 @@ impl<'a> Edit<'a> {
     }
 
     /// A copy of a block to change.
-    fn copy(&self, block: &Block) -> Result<Arc<[u8]>> {
+    fn copy(&self, block: &Block) -> Result<PlainBlock> {
         let mut copy = None;
         match block {
-            Block::Hole => copy = Some(Arc::from(vec![0; self.layers.block_len() as usize])),
-            Block::Dirty(bytes) => copy = Some(Arc::from(&bytes[..])),
+            Block::Hole => copy = Some(PlainBlock::from(vec![0; self.layers.block_len() as usize])),
+            Block::Dirty(bytes) => copy = Some(PlainBlock::from(&bytes[..])),
             Block::Stored(pointer) => {
-                let read = &mut |_, bytes: &Arc<[u8]>| copy = Some(Arc::from(&bytes[..]));
+                let read = &mut |_, bytes: &PlainBlock| copy = Some(PlainBlock::from(&bytes[..]));
                 self.layers.store().read_blocks(std::slice::from_ref(pointer), self.layers.block_len(), read)?;
             }
         }
@@ -71,7 +71,7 @@ impl<'a> Edit<'a> {
     }
 
     /// Puts `bytes` in place of `before`.
-    fn set_block(&mut self, inode: InodeNumber, number: u64, bytes: Arc<[u8]>, before: &Block) {
+    fn set_block(&mut self, inode: InodeNumber, number: u64, bytes: PlainBlock, before: &Block) {
         let was_there = !matches!(before, Block::Hole);
         let is_there = !is_zero(&bytes);
         let change = (i64::from(is_there) - i64::from(was_there)) * self.block_len() as i64;
@@ -96,7 +96,7 @@ impl<'a> Edit<'a> {
         let mut bytes = self.copy(&before)?;
         let part = Part::of(range, number, self.block_len()).of_block;
         if !is_zero(&bytes[part.clone()]) {
-            Arc::make_mut(&mut bytes)[part].fill(0);
+            bytes.bytes_mut()[part].fill(0);
             self.set_block(inode, number, bytes, &before);
         }
         Ok(())
@@ -188,10 +188,10 @@ impl ItemsMut for Edit<'_> {
             let part = Part::of(offset..end, number, self.block_len());
             let new = &bytes[part.of_range];
             let block = if new.len() as u64 == self.block_len() {
-                Arc::from(new)
+                PlainBlock::from(new)
             } else {
                 let mut block = self.copy(&before)?;
-                Arc::make_mut(&mut block)[part.of_block].copy_from_slice(new);
+                block.bytes_mut()[part.of_block].copy_from_slice(new);
                 block
             };
             self.set_block(inode, number, block, &before);

@@ -5,12 +5,12 @@
 
 use std::collections::BTreeMap;
 use std::ops::Range;
-use std::sync::Arc;
 
 use parking_lot::Mutex;
 
 use crate::content::RangeSet;
 use crate::format::InodeNumber;
+use crate::store::PlainBlock;
 use crate::tree::Key;
 
 /// What a map's entry takes beside the bytes that it owns.
@@ -37,7 +37,7 @@ pub struct Overlay {
 #[derive(Debug, Default)]
 pub(in crate::content) struct FileOverlay {
     /// Whole dirty blocks by number.
-    pub blocks: BTreeMap<u64, Arc<[u8]>>,
+    pub blocks: BTreeMap<u64, PlainBlock>,
     /// Numbers of blocks that are not there, whatever the state below has.
     pub holes: RangeSet,
     /// Bytes of blocks more than in the state below.
@@ -135,7 +135,7 @@ impl Overlay {
 
 impl FileOverlay {
     /// Sets a block, which is not all zeros.
-    pub fn set_block(&mut self, number: u64, block: Arc<[u8]>) {
+    pub fn set_block(&mut self, number: u64, block: PlainBlock) {
         self.holes.remove(number..number + 1);
         self.blocks.insert(number, block);
     }

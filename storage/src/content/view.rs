@@ -5,12 +5,12 @@
 
 use std::collections::BTreeMap;
 use std::ops::Range;
-use std::sync::Arc;
 
 use crate::content::overlay::Spot;
 use crate::content::{ALLOCATED_KIND, DATA_END, Layers, Overlay, RUN_KIND, allocated_key};
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::InodeNumber;
+use crate::store::PlainBlock;
 use crate::tree::{BlockPointer, ItemRef, Key, Reader};
 
 /// Items picked from each overlay at once.
@@ -29,7 +29,7 @@ pub(in crate::content) enum Block {
     /// It is not there: zeros.
     Hole,
     /// In memory.
-    Dirty(Arc<[u8]>),
+    Dirty(PlainBlock),
     /// On the disk.
     Stored(BlockPointer),
 }
@@ -135,7 +135,7 @@ impl View<'_> {
         self.find(|overlay| -> Option<()> {
             let file = overlay.file(inode)?;
             for (number, bytes) in file.blocks.range(numbers.clone()) {
-                blocks[place(*number)].get_or_insert_with(|| Block::Dirty(Arc::clone(bytes)));
+                blocks[place(*number)].get_or_insert_with(|| Block::Dirty(bytes.clone()));
             }
             for number in file.holes.within(numbers.clone()).flatten() {
                 blocks[place(number)].get_or_insert(Block::Hole);

@@ -7,8 +7,8 @@ use std::sync::Arc;
 use crate::error::Result;
 use crate::executor::share;
 use crate::format::{BlockHash, SlotId};
-use crate::store::Store;
 use crate::store::fetch::{Got, Wanted};
+use crate::store::{PlainBlock, Store};
 use crate::tree::BlockPointer;
 
 /// What an entry of the cache takes beside its bytes.
@@ -21,7 +21,7 @@ impl Store {
         self: &Arc<Self>,
         pointers: &[BlockPointer],
         block_len: u32,
-        found: &mut dyn FnMut(usize, &Arc<[u8]>),
+        found: &mut dyn FnMut(usize, &PlainBlock),
     ) -> Result<()> {
         let mut missing: Vec<Wanted> = Vec::new();
         for (which, pointer) in pointers.iter().enumerate() {
@@ -74,7 +74,7 @@ impl Store {
     }
 
     /// Keeps a block that was just written.
-    pub fn keep_block(&self, id: SlotId, index: u8, hash: BlockHash, bytes: Arc<[u8]>) {
+    pub fn keep_block(&self, id: SlotId, index: u8, hash: BlockHash, bytes: PlainBlock) {
         let weight = bytes.len() as u64 + ENTRY_LEN;
         self.blocks.insert((id, index), (hash, bytes), weight);
     }

@@ -3,7 +3,6 @@
 //! Invariant: an extent that a read of several does not give is read once more by itself, so it fails only as it would
 //! alone.
 
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use crate::account::SlotKind;
@@ -11,8 +10,8 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::extent::Extent;
 use crate::format::{DecodeError, SegmentId};
 use crate::segment::Place;
-use crate::store::Store;
 use crate::store::bench::Bench;
+use crate::store::{PlainBlock, Store};
 use crate::tree::BlockPointer;
 
 /// Plain bytes that are wanted of one read: so much is read and decoded by one thread.
@@ -25,7 +24,7 @@ const GAP_MAX: u32 = 16 << 10;
 /// A block that is to be read: its place in the caller's list, and what it is.
 pub(in crate::store) type Wanted = (usize, BlockPointer);
 /// A block that was read: its place in the caller's list, and its bytes.
-pub(in crate::store) type Got = (usize, Arc<[u8]>);
+pub(in crate::store) type Got = (usize, PlainBlock);
 
 /// Extents that lie side by side, and what is wanted of each.
 pub(in crate::store) struct Span {
@@ -136,10 +135,12 @@ impl Store {
         }
         let blocks: Vec<Got> = wanted
             .iter()
-            .map(|(which, pointer)| Ok((*which, Arc::from(extent.block(usize::from(pointer.index), &pointer.hash)?))))
+            .map(|(which, pointer)| {
+                Ok((*which, PlainBlock::from(extent.block(usize::from(pointer.index), &pointer.hash)?)))
+            })
             .collect::<Result<_, DecodeError>>()?;
         for ((_, bytes), (_, pointer)) in blocks.iter().zip(wanted) {
-            self.keep_block(extent.header().id, pointer.index, pointer.hash, Arc::clone(bytes));
+            self.keep_block(extent.header().id, pointer.index, pointer.hash, bytes.clone());
         }
         self.keep_neighbours(extent, wanted);
         Ok(blocks)
@@ -155,7 +156,7 @@ impl Store {
         for index in last + 1..extent.header().hashes.len() as u8 {
             let hash = extent.header().hashes[usize::from(index)].block_hash();
             if let Ok(bytes) = extent.block(usize::from(index), &hash) {
-                self.keep_block(extent.header().id, index, hash, Arc::from(bytes));
+                self.keep_block(extent.header().id, index, hash, PlainBlock::from(bytes));
             }
         }
     }

@@ -7,6 +7,7 @@ mod bench;
 mod blocks;
 mod fetch;
 mod nodes;
+mod plain;
 #[cfg(test)]
 mod tests;
 
@@ -25,9 +26,10 @@ use crate::store::bench::Benches;
 use crate::tree::Node;
 
 pub use nodes::CommitWriter;
+pub use plain::PlainBlock;
 
 /// Plain blocks by extent and index, with their hashes.
-type BlockCache = Cache<(SlotId, u8), (BlockHash, Arc<[u8]>)>;
+type BlockCache = Cache<(SlotId, u8), (BlockHash, PlainBlock)>;
 
 /// An account with caches before it.
 pub struct Store {

@@ -9,7 +9,7 @@ use crate::extent::{Origin, Sealed};
 use crate::format::{Birth, BlockHash, DatasetId, InodeNumber, SlotId};
 use crate::media::{Choices, Media, MediaFile, MediaSpace, Simulator};
 use crate::segment::SegmentOptions;
-use crate::store::{CommitWriter, Store};
+use crate::store::{CommitWriter, PlainBlock, Store};
 use crate::tree::{self, BlockPointer, Edit, ItemRef, Key, Node, NodePointer, NodeStore, Reader, Root};
 
 const BLOCK_LEN: u32 = 4096;
@@ -39,10 +39,10 @@ fn append(store: &Store, numbers: std::ops::Range<u64>) -> Vec<BlockPointer> {
     (0..).zip(&blocks).map(pointer).collect()
 }
 
-fn read(store: &Arc<Store>, pointers: &[BlockPointer]) -> Result<Vec<Arc<[u8]>>> {
+fn read(store: &Arc<Store>, pointers: &[BlockPointer]) -> Result<Vec<PlainBlock>> {
     let mut found = vec![None; pointers.len()];
     store.read_blocks(pointers, BLOCK_LEN, &mut |which, bytes| {
-        assert!(found[which].replace(Arc::clone(bytes)).is_none(), "told twice");
+        assert!(found[which].replace(bytes.clone()).is_none(), "told twice");
     })?;
     Ok(found.into_iter().map(|bytes| bytes.expect("every block is told")).collect())
 }
@@ -98,7 +98,7 @@ fn each_extent_is_read_once_and_what_follows_comes_along() {
     assert!(!reads(&disk, || read(&store, &pointers).map(drop)));
     store.clear_caches();
     assert!(reads(&disk, || read(&store, &pointers).map(drop)));
-    store.keep_block(pointers[1].id, 1, pointers[1].hash, Arc::from(block(1)));
+    store.keep_block(pointers[1].id, 1, pointers[1].hash, PlainBlock::from(block(1)));
     assert!(!reads(&disk, || read(&store, &pointers[1..2]).map(drop)));
 }
 

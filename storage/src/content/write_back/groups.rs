@@ -3,10 +3,9 @@
 //! Invariant: a group has at most as many blocks as an extent may. Consecutive blocks of a file that fill an
 //! extent have one of their own; what remains, as a small file or a tail, is not cut, but packed with its neighbours.
 
-use std::sync::Arc;
-
 use crate::extent::{BLOCKS_MAX, PLAIN_LEN_MAX};
 use crate::format::{Checksum, InodeNumber};
+use crate::store::PlainBlock;
 
 /// A block to be written.
 #[derive(Clone, Debug)]
@@ -14,7 +13,7 @@ pub(in crate::content::write_back) struct Dirty {
     pub inode: InodeNumber,
     /// Its number in the file.
     pub number: u64,
-    pub plain: Arc<[u8]>,
+    pub plain: PlainBlock,
     pub hash: Checksum,
 }
 

@@ -3,19 +3,18 @@
 //! Only streams are looked up: long runs, and files that had nothing. Random writes of a database would cost a
 //! look-up each and find next to nothing.
 
-use std::sync::Arc;
-
 use crate::content::write_back::Work;
 use crate::content::{RUN_KIND, allocated_key};
 use crate::error::Result;
 use crate::format::{Checksum, InodeNumber, SlotId};
+use crate::store::PlainBlock;
 use crate::tree::{Edit, Key, Run};
 
 /// Runs of at least so many bytes are streams.
 const STREAM_LEN_MIN: u64 = 128 << 10;
 
 /// A dirty block: its file, its number there, and its bytes.
-pub(super) type DirtyBlock<'a> = (InodeNumber, u64, &'a Arc<[u8]>);
+pub(super) type DirtyBlock<'a> = (InodeNumber, u64, &'a PlainBlock);
 
 impl Work<'_> {
     /// Makes pointers of those blocks of `changed` (numbers in `batch`) that are stored already, and returns the others.

@@ -7,7 +7,6 @@ mod groups;
 mod known;
 
 use std::ops::Range;
-use std::sync::Arc;
 
 use crate::content::view::add_allocated;
 use crate::content::write_back::groups::{Dirty, Groups};
@@ -16,7 +15,7 @@ use crate::error::Result;
 use crate::executor;
 use crate::extent::{Origin, Sealed};
 use crate::format::{Birth, BlockHash, Checksum, DatasetId, InodeNumber, SlotId};
-use crate::store::Store;
+use crate::store::{PlainBlock, Store};
 use crate::tree::{Edit, Key, Reader, Root, Run};
 
 /// Bytes of plain data that are hashed, compressed and held at once.
@@ -118,21 +117,21 @@ impl Work<'_> {
             let changed = self.changed(&batch, &hashes)?;
             for number in self.refer_to_known(&batch, &hashes, changed)? {
                 let (inode, position, plain) = batch[number];
-                groups.push(Dirty { inode, number: position, plain: Arc::clone(plain), hash: hashes[number] });
+                groups.push(Dirty { inode, number: position, plain: plain.clone(), hash: hashes[number] });
             }
             self.write(groups.take_full())?;
         }
         self.write(groups.finish())
     }
 
-    fn hash(&self, batch: &[(InodeNumber, u64, &Arc<[u8]>)]) -> Vec<Checksum> {
+    fn hash(&self, batch: &[(InodeNumber, u64, &PlainBlock)]) -> Vec<Checksum> {
         let pieces: Vec<_> = batch.chunks(HASHED_AT_ONCE / self.how.block_len as usize).collect();
         let hash = |piece: usize| pieces[piece].iter().map(|(_, _, plain)| Checksum::of(plain)).collect::<Vec<_>>();
         executor::map(self.store.executor(), pieces.len(), hash).concat()
     }
 
     /// Which blocks of a batch differ from what the tree has in their place.
-    fn changed(&self, batch: &[(InodeNumber, u64, &Arc<[u8]>)], hashes: &[Checksum]) -> Result<Vec<usize>> {
+    fn changed(&self, batch: &[(InodeNumber, u64, &PlainBlock)], hashes: &[Checksum]) -> Result<Vec<usize>> {
         let mut changed = Vec::with_capacity(batch.len());
         let mut start = 0;
         for piece in batch.chunk_by(|left, right| left.0 == right.0 && left.1 + 1 == right.1) {
