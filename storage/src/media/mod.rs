@@ -17,7 +17,7 @@ use crate::error::{Error, ErrorKind, Result};
 
 pub use buffer::{ALIGNMENT, Buffer, BufferPool, is_aligned};
 pub use directory::Directory;
-pub use sim::{Choices, Simulator};
+pub use sim::{Choices, Operation, OperationKind, Simulator, Watcher};
 
 /// A set of files.
 pub trait Media: Send + Sync {

@@ -99,6 +99,12 @@ impl Content {
         }
     }
 
+    /// Pages that have a byte that is not zero, in order. One that was partly written with zeros counts as none.
+    pub fn written(&self) -> impl Iterator<Item = (u64, &[u8])> {
+        let pages = self.pages.iter().map(|(page, bytes)| (*page, &bytes[..]));
+        pages.filter(|(_, bytes)| bytes.iter().any(|byte| *byte != 0))
+    }
+
     /// Flips bits of one byte, if the file has it.
     pub fn flip(&mut self, offset: u64, mask: u8) {
         if offset < self.length {

@@ -5,7 +5,9 @@
 
 mod content;
 mod crash;
+mod fingerprint;
 mod state;
+mod watch;
 
 use std::sync::Arc;
 
@@ -13,9 +15,11 @@ use parking_lot::Mutex;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::media::sim::state::{Change, FileId, NameChange, Power, State, StoredFile, fault, strikes};
+use crate::media::sim::watch::{Object, tell};
 use crate::media::{Media, MediaFile, MediaSpace, check_name};
 
 pub use crash::Choices;
+pub use watch::{Operation, OperationKind, Watcher};
 
 /// A simulated disk. Counts and fuses count from the present moment.
 #[derive(Default)]
@@ -87,6 +91,20 @@ impl Simulator {
     /// Makes the write after `successes` more fail, once; none of it is stored.
     pub fn fail_write(&self, successes: u64) {
         self.state.lock().faults.write = Some(successes);
+    }
+
+    /// Makes the write after `successes` more fail, once, when `length` of its bytes are stored: reads show these, and they are as
+    /// pending as any.
+    pub fn shorten_write(&self, successes: u64, length: u64) {
+        let faults = &mut self.state.lock().faults;
+        (faults.short_write, faults.short_write_len) = (Some(successes), length);
+    }
+
+    /// Tells `watcher` of each operation on the thread that asks for it: of a change when it is pending, of a read, a flush or a
+    /// sync of the directory before it is done. So a crash or a copy at that moment finds what a fuse at this operation leaves.
+    /// A watcher that waits, or counts what a real disk would take, is the disk's latency.
+    pub fn watch(&self, watcher: Option<Watcher>) {
+        self.state.lock().faults.watcher = watcher;
     }
 
     /// Makes the flush after `successes` more fail, once, and lose what it should have made durable:
@@ -164,8 +182,10 @@ impl Media for Simulator {
         state.files.insert(id, StoredFile::default());
         state.file(id).change(Change::Length(length));
         state.change_names(NameChange::Create { name: name.to_owned(), file: id });
-        finish(power)?;
-        Ok(self.handle(&mut state, id))
+        let handle = self.handle(&mut state, id);
+        drop(state);
+        tell(&self.state, OperationKind::Create, Object::Name(name), (0, length));
+        finish(power).map(|()| handle)
     }
 
     fn open(&self, name: &str) -> Result<Arc<dyn MediaFile>> {
@@ -183,6 +203,8 @@ impl Media for Simulator {
         if from != to {
             state.change_names(NameChange::Rename { from: from.to_owned(), to: to.to_owned(), file });
         }
+        drop(state);
+        tell(&self.state, OperationKind::Rename, Object::Name(from), (0, 0));
         finish(power)
     }
 
@@ -191,12 +213,16 @@ impl Media for Simulator {
         let power = state.step()?;
         let file = state.lookup(name)?;
         state.change_names(NameChange::Unlink { name: name.to_owned(), file });
+        drop(state);
+        tell(&self.state, OperationKind::Unlink, Object::Name(name), (0, 0));
         finish(power)
     }
 
     fn sync_directory(&self) -> Result<()> {
+        let power = self.state.lock().step()?;
+        tell(&self.state, OperationKind::SyncDirectory, Object::Directory, (0, 0));
+        finish(power)?;
         let mut state = self.state.lock();
-        finish(state.step()?)?;
         state.durable_names = state.names.clone();
         state.pending_names.clear();
         state.collect();
@@ -226,7 +252,15 @@ impl SimulatedFile {
         }
         let growth = growth(state.file(self.id));
         state.allocate(growth)?;
+        if matches!(change, Change::Write { .. }) && strikes(&mut state.faults.short_write) {
+            let length = state.faults.short_write_len;
+            state.file(self.id).change(change.cut(length));
+            return Err(fault("the simulated disk stores only a part of a write"));
+        }
+        let (kind, at) = (change.kind(), change.place());
         state.file(self.id).change(change);
+        drop(state);
+        tell(&self.state, kind, Object::File(self.id), at);
         finish(power)
     }
 }
@@ -237,6 +271,7 @@ impl MediaFile for SimulatedFile {
     }
 
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> Result<()> {
+        tell(&self.state, OperationKind::Read, Object::File(self.id), (offset, buffer.len() as u64));
         let mut state = self.state.lock();
         if strikes(&mut state.faults.read) {
             return Err(fault("the simulated disk cannot read"));
@@ -260,8 +295,10 @@ impl MediaFile for SimulatedFile {
     }
 
     fn flush(&self) -> Result<()> {
+        let power = self.state.lock().step()?;
+        tell(&self.state, OperationKind::Flush, Object::File(self.id), (0, 0));
+        finish(power)?;
         let mut state = self.state.lock();
-        finish(state.step()?)?;
         if strikes(&mut state.faults.flush) {
             let file = state.file(self.id);
             file.pending.clear();

@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::media::sim::content::Content;
+use crate::media::sim::watch::{OperationKind, Watcher};
 
 /// Names a simulated file, whatever it is called.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -53,7 +54,35 @@ impl Change {
         }
     }
 
-    fn range(&self) -> Range<u64> {
+    /// The same write cut after so many bytes.
+    pub fn cut(self, length: u64) -> Self {
+        match self {
+            Self::Write { offset, bytes } => {
+                let kept = bytes.len().min(length as usize);
+                Self::Write { offset, bytes: bytes[..kept].into() }
+            }
+            whole => whole,
+        }
+    }
+
+    pub fn kind(&self) -> OperationKind {
+        match self {
+            Self::Write { .. } => OperationKind::Write,
+            Self::Length(_) => OperationKind::Truncate,
+            Self::Punch(_) => OperationKind::Punch,
+        }
+    }
+
+    /// Where it begins, and how many bytes it has of its own.
+    pub fn place(&self) -> (u64, u64) {
+        match self {
+            Self::Length(length) => (*length, 0),
+            _ => (self.range().start, self.range().end - self.range().start),
+        }
+    }
+
+    /// What it changes; a length, all behind it.
+    pub fn range(&self) -> Range<u64> {
         match self {
             Self::Write { offset, bytes } => *offset..offset + bytes.len() as u64,
             Self::Length(length) => *length..u64::MAX,
@@ -108,6 +137,10 @@ pub(super) struct Faults {
     pub read: Option<u64>,
     pub write: Option<u64>,
     pub flush: Option<u64>,
+    /// A write that stores so many bytes only.
+    pub short_write: Option<u64>,
+    pub short_write_len: u64,
+    pub watcher: Option<Watcher>,
 }
 
 /// Whether the fault that `count` stands for strikes now.

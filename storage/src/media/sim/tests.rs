@@ -152,6 +152,129 @@ fn faults_come_on_cue() {
 }
 
 #[test]
+fn a_short_write_stores_a_part_and_fails_once() {
+    for kept in [0, 1, 511, 512, 2000] {
+        let (disk, file) = disk_with(&[1; LEN]);
+        disk.shorten_write(1, kept);
+        file.write_at(&[2; 10], 0).unwrap();
+        assert_eq!(file.write_at(&[3; 2000], 500).unwrap_err().kind(), ErrorKind::Io);
+        let mut expected = [1; LEN];
+        expected[..10].fill(2);
+        expected[500..500 + kept as usize].fill(3);
+        assert_eq!(bytes_of(&disk), expected);
+        assert_eq!(bytes_of(&disk.crash(&mut |_| 0)), [1; LEN], "it is pending as any");
+        file.flush().unwrap();
+        assert_eq!(bytes_of(&disk.crash(&mut |_| 0)), expected);
+        file.write_at(&[4; 2000], 500).unwrap();
+        assert_eq!(byte_at(&disk, 2499), 4);
+    }
+}
+
+#[test]
+fn each_change_of_names_is_pending_by_itself() {
+    let disk = Simulator::new();
+    disk.create("a", 0).unwrap();
+    disk.create("b", 0).unwrap();
+    disk.sync_directory().unwrap();
+    disk.unlink("a").unwrap();
+    disk.rename("b", "c").unwrap();
+    let file = disk.create("d", 10).unwrap();
+    file.write_at(&[1; 20], 0).unwrap();
+    file.flush().unwrap();
+    let (mut names, mut lengths) = (std::collections::BTreeSet::new(), std::collections::BTreeSet::new());
+    for seed in 0..200 {
+        let mut choices = Choices::new(seed);
+        let after = disk.crash(&mut |limit| choices.below(limit));
+        names.insert(after.list().unwrap().join(""));
+        lengths.extend(after.open("d").map(|file| file.length().unwrap()));
+    }
+    let expected = ["ab", "abd", "ac", "acd", "b", "bd", "c", "cd"];
+    assert_eq!(names.into_iter().collect::<Vec<_>>(), expected, "any subset of the three survives");
+    assert_eq!(lengths.into_iter().collect::<Vec<_>>(), [20], "a flushed file is whole, if its name is there");
+}
+
+#[test]
+fn whoever_watches_sees_what_a_fuse_leaves() {
+    let act = |disk: &Simulator| -> Result<()> {
+        let file = disk.create("b", 100)?;
+        file.write_at(&[1; 5000], 10)?;
+        file.flush()?;
+        disk.rename("b", "c")?;
+        file.truncate(3000)?;
+        file.punch(0, 4096)?;
+        disk.sync_directory()?;
+        file.read_at(&mut [0; 7], 3)?;
+        disk.unlink("c")
+    };
+    let (disk, _) = disk_with(&[1; LEN]);
+    let seen: Arc<Mutex<Vec<(Operation, Simulator)>>> = Arc::default();
+    let kept = Arc::clone(&seen);
+    let watched = disk.duplicate();
+    watched.watch(Some(Arc::new(move |disk, operation| kept.lock().push((operation.clone(), disk.duplicate())))));
+    act(&watched).unwrap();
+    let seen = std::mem::take(&mut *seen.lock());
+    let told: Vec<_> = seen.iter().map(|(it, _)| (it.kind, it.name.as_str(), it.offset, it.length)).collect();
+    use OperationKind::*;
+    let expected = [
+        (Create, "b", 0, 100),
+        (Write, "b", 10, 5000),
+        (Flush, "b", 0, 0),
+        (Rename, "b", 0, 0),
+        (Truncate, "c", 3000, 0),
+        (Punch, "c", 0, 4096),
+        (SyncDirectory, "", 0, 0),
+        (Read, "c", 3, 7),
+        (Unlink, "c", 0, 0),
+    ];
+    assert_eq!(told, expected);
+    for (at, (_, then)) in seen.iter().filter(|(operation, _)| operation.counts()).enumerate() {
+        let fused = disk.duplicate().with_fuse(at as u64);
+        act(&fused).unwrap_err();
+        assert!(fused.fingerprint() == then.fingerprint(), "operation {at}");
+    }
+}
+
+#[test]
+fn latency_is_what_a_watcher_counts() {
+    let (disk, file) = disk_with(&[1; LEN]);
+    let cost = Arc::new(std::sync::atomic::AtomicU64::new(0));
+    let counted = Arc::clone(&cost);
+    disk.watch(Some(Arc::new(move |_, operation| {
+        let micros = if operation.kind == OperationKind::Flush { 200 } else { operation.length.div_ceil(4096) * 10 };
+        counted.fetch_add(micros, std::sync::atomic::Ordering::Relaxed);
+    })));
+    file.write_at(&[2; 5000], 0).unwrap();
+    file.flush().unwrap();
+    bytes_of(&disk);
+    disk.duplicate().open("a").unwrap().flush().unwrap();
+    disk.watch(None);
+    file.flush().unwrap();
+    assert_eq!(cost.load(std::sync::atomic::Ordering::Relaxed), 20 + 200 + 20);
+}
+
+#[test]
+fn a_fingerprint_tells_all_that_a_crash_could_show() {
+    let (disk, file) = disk_with(&[1; LEN]);
+    let mut seen = std::collections::BTreeSet::from([disk.fingerprint()]);
+    let mut is_new = |disk: &Simulator| seen.insert(disk.fingerprint());
+    file.write_at(&[2; 10], 0).unwrap();
+    assert!(is_new(&disk));
+    file.flush().unwrap();
+    assert!(is_new(&disk));
+    file.truncate(4096).unwrap();
+    assert!(is_new(&disk));
+    disk.create("b", 0).unwrap();
+    assert!(is_new(&disk) && !is_new(&disk.crash(&mut |_| 0)), "it goes back to what was flushed");
+    disk.sync_directory().unwrap();
+    assert!(is_new(&disk) && !is_new(&disk.duplicate()));
+    let _ = file.read_at(&mut [0], 0);
+    disk.fail_flush(0);
+    assert!(!is_new(&disk), "faults to come are no content");
+    file.flush().unwrap_err();
+    assert!(is_new(&disk));
+}
+
+#[test]
 fn a_full_disk_refuses_and_a_punch_makes_room() {
     let disk = Simulator::new();
     disk.set_capacity(Some(64 << 10));
