@@ -7,9 +7,8 @@
 use std::collections::HashMap;
 use std::fmt;
 use std::hash::{BuildHasher, BuildHasherDefault, Hash, Hasher};
-use std::sync::atomic::{AtomicU64, Ordering};
 
-use parking_lot::Mutex;
+use crate::sync::{AtomicU64, Mutex, Ordering};
 
 /// Most shards that a cache is cut into, so that threads seldom wait for one another.
 const SHARDS_MAX: u64 = 16;

@@ -1,9 +1,8 @@
 //! Runs jobs in parallel, or inline.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
-use parking_lot::RwLock;
+use crate::sync::{AtomicUsize, OnceLock, Ordering, RwLock};
 
 /// Threads that take part in a [`share`] at most: reads in flight, with the caller's.
 const SHARERS_MAX: usize = 16;

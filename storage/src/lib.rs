@@ -4,6 +4,7 @@
 //! uses floors below its own, never a neighbour and never one above (`tests/architecture.rs`).
 
 pub mod error;
+mod sync;
 
 pub mod cache;
 pub mod executor;

@@ -24,6 +24,8 @@ const CRATES: [(&str, &[&str]); 4] = [
 /// What the engine must do without, as it is a function.
 const NOT_IN_ENGINE: [&str; 6] =
     ["std::thread", "Instant::now", "SystemTime::now", "std::net", "std::process", "async "];
+/// Where the engine's threads get what they share, so that tests can put themselves in its place.
+const SHARED_THROUGH: &str = "storage/src/sync";
 /// Most lines of a file before its tests.
 const LINES_MAX: usize = 450;
 
@@ -63,6 +65,12 @@ fn finds_every_broken_rule() {
         ("storage/src/low.rs", &long, "storage/src/low.rs: has 451 lines"),
         ("storage/src/low.rs", "//! Lax.\n#[allow(dead_code)]\nfn f() {}\n", "storage/src/low.rs:2: `allow`"),
         ("storage/src/low.rs", "//! Clock.\nfn f() { Instant::now(); }\n", "storage/src/low.rs:2: the engine has no"),
+        (
+            "storage/src/low.rs",
+            "//! Locks.\nuse parking_lot::Mutex;\n",
+            "storage/src/low.rs:2: take it from crate::sync",
+        ),
+        ("storage/src/low.rs", "//! Cells.\nuse std::sync::{Arc, OnceLock};\n", "storage/src/low.rs:2: take it from"),
         ("storage/Cargo.toml", "cow-api.workspace = true\n", "storage/Cargo.toml: must not depend on cow-api"),
     ] {
         let mut bad = good.clone();
@@ -194,10 +202,24 @@ fn check_file(path: &str, text: &str, broken: &mut Vec<String>) {
         if code.starts_with('#') && (code.contains("[allow(") || code.contains(" allow(")) {
             broken.push(format!("{place}: `allow` does not expire; use `expect` with a reason"));
         }
+        if path.starts_with("storage/src/") && !path.starts_with(SHARED_THROUGH) && shares_by_itself(code) {
+            broken.push(format!("{place}: take it from crate::sync, else the tests of threads do not see it"));
+        }
         if path.starts_with("storage/src/") && !in_tests {
             for word in NOT_IN_ENGINE.iter().filter(|word| code.contains(*word)) {
                 broken.push(format!("{place}: the engine has no {}", word.trim()));
             }
         }
     }
+}
+
+/// Whether a line names a lock, an atomic or a cell of others. `Arc` and `Weak` only count.
+fn shares_by_itself(code: &str) -> bool {
+    let may = |rest: &str| {
+        let is_name = |c: char| c.is_alphanumeric() || c == '_';
+        let group = rest.strip_prefix('{').map(|group| group.split('}').next().unwrap_or(group));
+        let names = group.unwrap_or_else(|| rest.split(|c| !is_name(c)).next().unwrap_or(rest));
+        names.split(',').all(|name| ["Arc", "Weak"].contains(&name.trim()))
+    };
+    code.contains("parking_lot::") || code.split("std::sync::").skip(1).any(|rest| !may(rest))
 }

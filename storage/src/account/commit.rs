@@ -6,8 +6,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use parking_lot::RwLock;
-
 use crate::account::AccountOptions;
 use crate::account::books::Books;
 use crate::account::ending::Mark;
@@ -21,6 +19,7 @@ use crate::account::state::AccountState;
 use crate::error::Result;
 use crate::format::Birth;
 use crate::segment::Stream;
+use crate::sync::RwLock;
 
 /// The stored log is written anew when it has this many chunks more than it needs.
 const CHUNKS_EXTRA_MAX: usize = 64;

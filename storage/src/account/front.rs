@@ -1,9 +1,6 @@
 //! The account's front: record, look up, change counts, commit, give space back.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-
-use parking_lot::{Mutex, RwLock};
 
 use crate::account::books::Books;
 use crate::account::commit::Commit;
@@ -19,6 +16,7 @@ use crate::extent::Sealed;
 use crate::format::{Birth, SegmentId, SlotId};
 use crate::media::Media;
 use crate::segment::{Place, SegmentOptions, Segments, Stream};
+use crate::sync::{AtomicBool, Mutex, Ordering, RwLock};
 
 /// Bytes of a node.
 pub const NODE_LEN: usize = 4096;

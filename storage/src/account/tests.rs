@@ -2,7 +2,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
 use crate::account::{Account, AccountOptions, AccountState, GivenBack, NODE_LEN, SlotKind};
@@ -11,6 +10,7 @@ use crate::extent::{Compressor, Extent, HASH_LEN, HEADER_LEN, Origin, Sealed};
 use crate::format::{Birth, DatasetId, Decoder, Encoder, InodeNumber, SegmentId, SlotId};
 use crate::media::{Choices, Media, Simulator};
 use crate::segment::{Place, SegmentOptions, Stream};
+use crate::sync::{AtomicBool, Ordering};
 
 const ORIGIN: Origin = Origin { dataset: DatasetId(1), inode: InodeNumber(2), first_block: 3 };
 

@@ -6,13 +6,12 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use parking_lot::RwLock;
-
 use crate::content::view::View;
 use crate::content::{Items, Overlay, RangeSet};
 use crate::error::Result;
 use crate::format::InodeNumber;
 use crate::store::Store;
+use crate::sync::RwLock;
 use crate::tree::{Key, Root};
 
 /// A root, during a commit a frozen overlay over it, and over both an open one. A clone shares them.

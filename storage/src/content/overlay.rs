@@ -6,11 +6,10 @@
 use std::collections::BTreeMap;
 use std::ops::Range;
 
-use parking_lot::Mutex;
-
 use crate::content::RangeSet;
 use crate::format::InodeNumber;
 use crate::store::PlainBlock;
+use crate::sync::Mutex;
 use crate::tree::Key;
 
 /// What a map's entry takes beside the bytes that it owns.

@@ -15,8 +15,6 @@ mod tests;
 
 use std::sync::Arc;
 
-use parking_lot::Mutex;
-
 use crate::account::{Account, SlotKind};
 use crate::dedup::index::Index;
 use crate::dedup::nearby::Nearby;
@@ -25,6 +23,7 @@ use crate::extent::Header;
 use crate::format::{Birth, Checksum, PoolId, SlotId};
 use crate::media::{Media, MediaFile};
 use crate::segment::Place;
+use crate::sync::Mutex;
 
 /// One block in so many is remembered.
 const SAMPLED_OF: u8 = 8;

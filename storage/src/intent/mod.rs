@@ -15,13 +15,12 @@ mod ring;
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use parking_lot::{Condvar, Mutex, MutexGuard};
-
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::{Checksum, PoolId};
 use crate::intent::group::Group;
 use crate::intent::ring::{PAGE_LEN, Ring};
 use crate::media::{BufferPool, Media};
+use crate::sync::{Condvar, Mutex, MutexGuard};
 
 pub use codec::LogPosition;
 

@@ -9,8 +9,8 @@ use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 
 use memmap2::{Advice, MmapMut};
-use parking_lot::Mutex;
 
+use crate::sync::Mutex;
 /// What direct I/O wants of offsets, lengths and memory, in bytes.
 pub const ALIGNMENT: usize = 4096;
 
@@ -59,6 +59,12 @@ impl BufferPool {
     /// Gives the memory of all buffers back that nobody uses.
     pub fn release(&self) {
         *self.idle.lock() = Idle::default();
+    }
+
+    /// Bytes that nobody uses.
+    #[cfg(test)]
+    pub(crate) fn idle_len(&self) -> usize {
+        self.idle.lock().len
     }
 
     fn put(&self, map: MmapMut) {

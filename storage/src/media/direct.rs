@@ -9,13 +9,13 @@ use std::ops::Range;
 use std::os::unix::fs::FileExt;
 use std::sync::Arc;
 
-use parking_lot::RwLock;
 use rustix::fs::FallocateFlags;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::media::MediaFile;
 use crate::media::buffer::{ALIGNMENT, BufferPool, is_aligned};
 use crate::media::directory::media_error;
+use crate::sync::RwLock;
 
 const SECTOR: u64 = ALIGNMENT as u64;
 

@@ -9,14 +9,12 @@
 use std::collections::VecDeque;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::ops::Range;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, OnceLock, Weak};
-
-use parking_lot::Mutex;
+use std::sync::{Arc, Weak};
 
 use crate::catalog::Holder;
 use crate::format::InodeNumber;
 use crate::pool::head::Head;
+use crate::sync::{AtomicBool, Mutex, OnceLock, Ordering};
 
 /// Parts of the table, each with its lock and its share of the cache.
 const SETS: usize = 16;

@@ -4,7 +4,6 @@
 //! log did not take; so replaying the log gives what was promised.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 use crate::content::Edit;
 use crate::error::{ErrorKind, Result};
@@ -14,6 +13,7 @@ use crate::intent::Ticket;
 use crate::pool::core::Core;
 use crate::pool::head::{Head, Operations, Present};
 use crate::pool::record;
+use crate::sync::Ordering;
 
 /// What the caller of a change is promised.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

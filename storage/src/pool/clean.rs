@@ -5,7 +5,6 @@
 //! were written at random. Ids and trees do not change, only where a slot says that it lies.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
-use std::sync::atomic::Ordering;
 
 use crate::account::{Found, GivenBack, SegmentUsage, SlotKind};
 use crate::error::{ErrorKind, Result};
@@ -14,6 +13,7 @@ use crate::format::{Birth, SegmentId};
 use crate::pool::Progress;
 use crate::pool::core::Core;
 use crate::scrub::{Damage, told};
+use crate::sync::Ordering;
 use crate::tree::Node;
 
 /// A segment is worth cleaning when at most this part of it lives: then its file's space pays for the move.

@@ -8,9 +8,6 @@
 //! them in this order.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
-
-use parking_lot::{Mutex, MutexGuard};
 
 use crate::catalog::Holder;
 use crate::error::{Error, ErrorKind, Result};
@@ -19,6 +16,7 @@ use crate::pool::core::{Committed, Core};
 use crate::pool::cut::{Act, Cut, Job};
 use crate::pool::head::Head;
 use crate::pool::publish::Change;
+use crate::sync::{Mutex, MutexGuard, Ordering};
 
 /// With more dirty bytes a whole commit lets small ones pass while it writes them back.
 const LONG_LEN_MIN: u64 = 2 << 20;

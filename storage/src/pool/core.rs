@@ -5,9 +5,6 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
-
-use parking_lot::{Mutex, RwLock};
 
 use crate::catalog::{Catalog, Holder};
 use crate::error::{Error, ErrorKind, Result};
@@ -29,6 +26,7 @@ use crate::pool::view::Latest;
 use crate::reclaim::Sifter;
 use crate::scrub::Damage;
 use crate::store::Store;
+use crate::sync::{AtomicBool, AtomicU8, AtomicU64, Mutex, Ordering, RwLock};
 use crate::tree::Root;
 
 /// Most damage that is kept to be told.

@@ -5,7 +5,6 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 use crate::catalog::Holder;
 use crate::intent::LogPosition;
@@ -13,6 +12,7 @@ use crate::pool::core::{Committed, Core};
 use crate::pool::cuts::Cuts;
 use crate::pool::head::{Frozen, Head};
 use crate::pool::publish::Change;
+use crate::sync::Ordering;
 
 /// What a verb does in a commit.
 pub type Act = Box<dyn FnOnce(&mut Change<'_>) + Send>;

@@ -6,9 +6,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use parking_lot::Mutex;
-
 use crate::format::Birth;
+use crate::sync::Mutex;
 
 /// The present commit, and how many read it or one before.
 pub struct Epoch {

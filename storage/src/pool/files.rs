@@ -2,7 +2,6 @@
 
 use std::ops::Range;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::{InodeNumber, Timestamp};
@@ -14,6 +13,7 @@ use crate::pool::ahead::Piece;
 use crate::pool::change::{Done, Promise};
 use crate::pool::core::Core;
 use crate::pool::head::Head;
+use crate::sync::Ordering;
 
 /// A handle on a head or snapshot. Handles on the same one share all state.
 pub struct Files {

@@ -6,9 +6,6 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
-
-use parking_lot::{Mutex, MutexGuard, RwLock};
 
 use crate::catalog::{Holder, Properties, State};
 use crate::content::{Layers, Overlay};
@@ -16,6 +13,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::format::{DatasetId, InodeNumber};
 use crate::intent::Ticket;
 use crate::store::Store;
+use crate::sync::{AtomicBool, AtomicU32, AtomicU64, Mutex, MutexGuard, Ordering, RwLock};
 use crate::tree::Root;
 
 /// Inode numbers that a commit reserves.

@@ -5,9 +5,6 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64};
-
-use parking_lot::{Mutex, RwLock};
 
 use crate::account::{Account, AccountOptions, AccountState};
 use crate::catalog::{Catalog, Holder};
@@ -29,6 +26,7 @@ use crate::pool::{Budgets, NewPool, record, rescue};
 use crate::segment::SegmentOptions;
 use crate::store::{CommitWriter, Store};
 use crate::superblock::{SUPERBLOCK_NAME, Superblock};
+use crate::sync::{AtomicBool, AtomicU8, AtomicU64, Mutex, RwLock};
 use crate::tree::{Root, apply};
 
 /// Segments kept back, at least: 256 MiB of the usual size.

@@ -5,7 +5,6 @@
 //! opens whole. After an error in between nothing is known, and the pool is poisoned.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 use crate::account::{Account, AccountState, Mark};
 use crate::catalog::Holder;
@@ -24,6 +23,7 @@ use crate::scrub::{Damage, told};
 use crate::segment::Place;
 use crate::store::CommitWriter;
 use crate::superblock::Superblock;
+use crate::sync::Ordering;
 use crate::tree::{Dead, Root, apply};
 
 /// What follows a verb once it is durable.

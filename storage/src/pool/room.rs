@@ -3,12 +3,11 @@
 //! A write that is accepted can be committed: what the commit needs beyond the dirty bytes comes out of
 //! the reserve, which only commits, destroys and cleaning use.
 
-use std::sync::atomic::Ordering;
-
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::Timestamp;
 use crate::pool::core::Core;
 use crate::pool::head::{Head, Present};
+use crate::sync::Ordering;
 
 /// The part of dirty memory that heads may take beyond it which have no more than half of that themselves: so one that is
 /// written as fast as it goes does not hold up the others.

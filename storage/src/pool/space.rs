@@ -1,7 +1,5 @@
 //! Figures: what is stored, what is logical, and what was done.
 
-use std::sync::atomic::{AtomicU64, Ordering};
-
 use crate::catalog::Holder;
 use crate::error::Result;
 use crate::format::{Birth, Timestamp};
@@ -11,6 +9,7 @@ use crate::pool::shares::{Freed, Shares};
 use crate::pool::view::{Asked, Latest};
 use crate::pool::{Backlog, Counters, DatasetSpace, PoolSpace};
 use crate::reclaim::{Estimate, Sources};
+use crate::sync::{AtomicU64, Ordering};
 use crate::tree::{ItemRef, Key, Reader};
 
 /// So many pointers are worth a commit's wait until what they come to is counted anew.

@@ -5,7 +5,6 @@
 
 use std::ops::Range;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 use crate::catalog::Holder;
 use crate::content::Items;
@@ -16,6 +15,7 @@ use crate::intent::Ticket;
 use crate::pool::core::Core;
 use crate::pool::head::Head;
 use crate::pool::record;
+use crate::sync::Ordering;
 
 /// More bytes than this make a commit instead.
 const INLINE_LEN_MAX: u64 = 256 << 10;

@@ -1,5 +1,7 @@
 //! The shortest stories of a whole pool. Random histories are in the outer tests.
 
+mod threads;
+
 use std::sync::Arc;
 
 use crate::catalog::{Compression, Properties, PropertyChange};

@@ -3,8 +3,6 @@
 //! Invariant: catalog, system tree and account are of one commit, and that one is pinned: nothing of it is folded away or
 //! unlinked as long as the view lives.
 
-use std::sync::atomic::Ordering;
-
 use crate::account::AccountState;
 use crate::catalog::Catalog;
 use crate::error::{ErrorKind, Result};
@@ -12,6 +10,7 @@ use crate::format::Birth;
 use crate::pool::core::Core;
 use crate::pool::epoch::Pin;
 use crate::scrub::Scene;
+use crate::sync::Ordering;
 use crate::tree::Root;
 
 /// The roots of the last commit that is durable.

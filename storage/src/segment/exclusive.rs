@@ -5,12 +5,11 @@
 
 use std::collections::VecDeque;
 
-use parking_lot::MutexGuard;
-
 use crate::error::Result;
 use crate::format::SegmentId;
 use crate::segment::stream::{Inner, StreamWriter, place_after};
 use crate::segment::{BLOCK_LEN, OpenSegment, Place, Stream};
+use crate::sync::MutexGuard;
 
 /// The only one who appends to a stream, as long as it lives.
 pub struct Exclusive<'a> {

@@ -5,14 +5,12 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-
-use parking_lot::Mutex;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::SegmentId;
 use crate::media::{Media, MediaFile};
 use crate::segment::{SegmentOptions, Stream};
+use crate::sync::{AtomicBool, Mutex, Ordering};
 
 /// File handles kept open for reading.
 const HANDLES_MAX: usize = 256;

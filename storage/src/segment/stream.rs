@@ -8,13 +8,12 @@ use std::collections::{BTreeMap, VecDeque};
 use std::mem;
 use std::sync::Arc;
 
-use parking_lot::{Mutex, MutexGuard};
-
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::{SegmentId, SlotId};
 use crate::media::{Buffer, BufferPool, MediaFile};
 use crate::segment::files::{Files, SegmentFile};
 use crate::segment::{BLOCK_LEN, OpenSegment, Place, SLOTS_MAX, Stream};
+use crate::sync::{Mutex, MutexGuard};
 
 /// Bytes collected before they are written.
 const CHUNK_LEN: usize = 1 << 20;

@@ -1,9 +1,8 @@
 //! What one thread needs to seal or open extents, lent out and taken back.
 
-use parking_lot::Mutex;
-
 use crate::error::Result;
 use crate::extent::Compressor;
+use crate::sync::Mutex;
 
 /// Contexts, and memory that was touched before.
 pub(in crate::store) struct Bench {

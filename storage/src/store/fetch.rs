@@ -3,8 +3,6 @@
 //! Invariant: an extent that a read of several does not give is read once more by itself, so it fails only as it would
 //! alone.
 
-use std::sync::atomic::Ordering;
-
 use crate::account::SlotKind;
 use crate::error::{Error, ErrorKind, Result};
 use crate::extent::Extent;
@@ -12,6 +10,7 @@ use crate::format::{DecodeError, SegmentId};
 use crate::segment::Place;
 use crate::store::bench::Bench;
 use crate::store::{PlainBlock, Store};
+use crate::sync::Ordering;
 use crate::tree::BlockPointer;
 
 /// Plain bytes that are wanted of one read: so much is read and decoded by one thread.

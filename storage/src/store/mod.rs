@@ -13,7 +13,6 @@ mod tests;
 
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::account::Account;
 use crate::cache::Cache;
@@ -23,6 +22,7 @@ use crate::executor::Executor;
 use crate::extent::Compressor;
 use crate::format::{BlockHash, SlotId};
 use crate::store::bench::Benches;
+use crate::sync::{AtomicU64, Ordering};
 use crate::tree::Node;
 
 pub use nodes::CommitWriter;

@@ -1,7 +1,5 @@
 use std::sync::Arc;
 
-use parking_lot::Mutex;
-
 use crate::account::{Account, AccountOptions};
 use crate::error::{ErrorKind, Result};
 use crate::executor::Inline;
@@ -10,6 +8,7 @@ use crate::format::{Birth, BlockHash, DatasetId, InodeNumber, SlotId};
 use crate::media::{Choices, Media, MediaFile, MediaSpace, Simulator};
 use crate::segment::SegmentOptions;
 use crate::store::{CommitWriter, PlainBlock, Store};
+use crate::sync::Mutex;
 use crate::tree::{self, BlockPointer, Edit, ItemRef, Key, Node, NodePointer, NodeStore, Reader, Root};
 
 const BLOCK_LEN: u32 = 4096;

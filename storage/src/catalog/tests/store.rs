@@ -3,10 +3,9 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
-use parking_lot::Mutex;
-
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::{SegmentId, SlotId};
+use crate::sync::Mutex;
 use crate::tree::*;
 
 /// Nodes in memory.

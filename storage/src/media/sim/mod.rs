@@ -11,12 +11,11 @@ mod watch;
 
 use std::sync::Arc;
 
-use parking_lot::Mutex;
-
 use crate::error::{Error, ErrorKind, Result};
 use crate::media::sim::state::{Change, FileId, NameChange, Power, State, StoredFile, fault, strikes};
 use crate::media::sim::watch::{Object, tell};
 use crate::media::{Media, MediaFile, MediaSpace, check_name};
+use crate::sync::Mutex;
 
 pub use crash::Choices;
 pub use watch::{Operation, OperationKind, Watcher};

@@ -237,11 +237,11 @@ fn whoever_watches_sees_what_a_fuse_leaves() {
 #[test]
 fn latency_is_what_a_watcher_counts() {
     let (disk, file) = disk_with(&[1; LEN]);
-    let cost = Arc::new(std::sync::atomic::AtomicU64::new(0));
+    let cost = Arc::new(crate::sync::AtomicU64::new(0));
     let counted = Arc::clone(&cost);
     disk.watch(Some(Arc::new(move |_, operation| {
         let micros = if operation.kind == OperationKind::Flush { 200 } else { operation.length.div_ceil(4096) * 10 };
-        counted.fetch_add(micros, std::sync::atomic::Ordering::Relaxed);
+        counted.fetch_add(micros, crate::sync::Ordering::Relaxed);
     })));
     file.write_at(&[2; 5000], 0).unwrap();
     file.flush().unwrap();
@@ -249,7 +249,7 @@ fn latency_is_what_a_watcher_counts() {
     disk.duplicate().open("a").unwrap().flush().unwrap();
     disk.watch(None);
     file.flush().unwrap();
-    assert_eq!(cost.load(std::sync::atomic::Ordering::Relaxed), 20 + 200 + 20);
+    assert_eq!(cost.load(crate::sync::Ordering::Relaxed), 20 + 200 + 20);
 }
 
 #[test]

@@ -8,12 +8,10 @@ mod walk;
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
-
-use parking_lot::Mutex;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::{Birth, BlockHash, SegmentId, SlotId};
+use crate::sync::{AtomicU64, Mutex, Ordering};
 use crate::tree::buffer::WEIGHT_MIN;
 use crate::tree::*;
 
