@@ -34,3 +34,6 @@ pub mod reclaim;
 pub mod scrub;
 
 pub mod pool;
+
+#[cfg(feature = "fuzzing")]
+pub mod fuzz;

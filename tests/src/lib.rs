@@ -1,6 +1,7 @@
 //! Helpers shared by the tests.
 
 pub mod daemon;
+pub mod fuzz;
 pub mod history;
 pub mod host_tree;
 pub mod model;
@@ -9,5 +10,6 @@ pub mod nfs_copy;
 pub mod pooled;
 pub mod postgres;
 pub mod random;
+pub mod sample_pool;
 pub mod scratch;
 pub mod served;

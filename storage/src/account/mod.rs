@@ -9,6 +9,8 @@ mod books;
 mod commit;
 mod ending;
 mod front;
+#[cfg(feature = "fuzzing")]
+pub(crate) mod fuzz;
 mod inspect;
 mod ledger;
 mod link;

@@ -114,7 +114,7 @@ impl Catalog {
 }
 
 /// Cuts entries into chunks.
-fn encode(dead: &[Dead]) -> Vec<Vec<u8>> {
+pub(in crate::catalog) fn encode(dead: &[Dead]) -> Vec<Vec<u8>> {
     let mut chunks = Vec::new();
     let mut rest = dead.iter().peekable();
     while rest.peek().is_some() {
@@ -135,7 +135,8 @@ fn encode(dead: &[Dead]) -> Vec<Vec<u8>> {
     chunks
 }
 
-fn decode(chunk: &[u8]) -> Result<Vec<Dead>, DecodeError> {
+/// The entries of a chunk.
+pub(in crate::catalog) fn decode(chunk: &[u8]) -> Result<Vec<Dead>, DecodeError> {
     let mut chunk = Decoder::new(chunk);
     crate::catalog::codec::check_version("dead list", chunk.u8()?)?;
     let mut entries = Vec::new();

@@ -11,6 +11,8 @@ mod codec;
 mod datasets;
 mod edits;
 mod forest;
+#[cfg(feature = "fuzzing")]
+pub(crate) mod fuzz;
 mod index;
 mod jobs;
 mod layout;

@@ -7,6 +7,8 @@
 //! Invariant: a hit is a block whose full hash is the wanted one, and which something refers to.
 
 mod codec;
+#[cfg(feature = "fuzzing")]
+pub(crate) mod fuzz;
 mod index;
 mod nearby;
 mod saved;

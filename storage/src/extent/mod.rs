@@ -5,6 +5,8 @@
 
 mod codec;
 mod compressor;
+#[cfg(feature = "fuzzing")]
+pub(crate) mod fuzz;
 mod open;
 mod seal;
 #[cfg(test)]

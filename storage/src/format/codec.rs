@@ -153,13 +153,14 @@ impl<'a> Decoder<'a> {
         Ok(i64::from_le_bytes(self.array()?))
     }
 
-    /// Takes an unsigned LEB128 number.
+    /// Takes an unsigned LEB128 number, of no more bytes than it needs.
     pub fn varint(&mut self) -> Result<u64, DecodeError> {
         let mut value = 0u64;
         for shift in (0..64).step_by(7) {
             let byte = self.u8()?;
             let bits = u64::from(byte & 0x7f);
-            if shift == 63 && bits > 1 {
+            let is_padding = byte == 0 && shift > 0;
+            if is_padding || shift == 63 && bits > 1 {
                 break;
             }
             value |= bits << shift;

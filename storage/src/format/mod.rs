@@ -8,7 +8,11 @@ mod codec;
 #[cfg(test)]
 pub(crate) mod example;
 mod ids;
+#[cfg(feature = "fuzzing")]
+mod target;
 
 pub use checksum::{BlockHash, Checksum};
 pub use codec::{DecodeError, Decoder, Encoder};
 pub use ids::{Birth, DatasetId, InodeNumber, PoolId, SegmentId, SlotId, SnapshotId, Timestamp};
+#[cfg(feature = "fuzzing")]
+pub use target::{Target, put_checksum};

@@ -7,6 +7,8 @@
 mod apply;
 mod diff;
 mod directory;
+#[cfg(feature = "fuzzing")]
+pub(crate) mod fuzz;
 mod inode;
 mod interface;
 pub mod layout;

@@ -6,7 +6,7 @@ use crate::intent::ring::PAGE_LEN;
 const MAGIC: [u8; 8] = *b"cowGROUP";
 const VERSION: u16 = 1;
 const OFFSET_AT: usize = 32;
-const HASH_AT: usize = 96;
+pub(super) const HASH_AT: usize = 96;
 
 /// Bytes before a group's first record.
 pub(super) const HEADER_LEN: usize = HASH_AT + 32;

@@ -8,6 +8,8 @@
 //! once; those who come meanwhile form the next group. The log owns no thread.
 
 mod codec;
+#[cfg(feature = "fuzzing")]
+pub(crate) mod fuzz;
 mod group;
 mod replay;
 mod ring;

@@ -63,7 +63,12 @@ impl Cuts {
         if count > CUTS_MAX {
             return Err(DecodeError::Field("count of datasets committed by themselves"));
         }
-        (0..count).map(|_| Ok((DatasetId(from.u64()?), from.u64()?))).collect()
+        let cuts = (0..count).map(|_| Ok((DatasetId(from.u64()?), from.u64()?)));
+        let cuts = cuts.collect::<Result<Vec<_>, DecodeError>>()?;
+        match cuts.is_sorted_by(|before, after| before.0 < after.0) {
+            true => Ok(cuts.into_iter().collect()),
+            false => Err(DecodeError::Field("order of datasets committed by themselves")),
+        }
     }
 }
 

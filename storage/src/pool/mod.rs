@@ -11,6 +11,8 @@ mod cuts;
 mod diff;
 mod epoch;
 mod files;
+#[cfg(feature = "fuzzing")]
+pub(crate) mod fuzz;
 mod handle;
 mod head;
 mod interface;

@@ -78,8 +78,14 @@ impl Payload {
             return Err(DecodeError::Field("segment length"));
         }
         let committed = Timestamp { seconds: from.i64()?, nanoseconds: from.u32()? };
+        if committed.nanoseconds >= 1_000_000_000 {
+            return Err(DecodeError::Field("nanoseconds"));
+        }
         let (system, log) = (Root::decode(from)?, LogPosition::decode(from)?);
         let (account, cuts) = (AccountState::decode(from)?, Cuts::decode(from)?);
+        if !from.rest().is_empty() {
+            return Err(DecodeError::Field("payload length"));
+        }
         Ok(Self { secret, segment_len, reserve_count, committed, system, log, account, cuts })
     }
 }

@@ -5,6 +5,8 @@
 
 mod codec;
 mod copy;
+#[cfg(feature = "fuzzing")]
+pub(crate) mod fuzz;
 
 use std::sync::Arc;
 

@@ -10,6 +10,8 @@ mod builder;
 mod codec;
 mod diff;
 mod edit;
+#[cfg(feature = "fuzzing")]
+pub(crate) mod fuzz;
 mod hash;
 mod item;
 mod key;

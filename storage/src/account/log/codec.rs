@@ -50,10 +50,11 @@ fn encode_entry(out: &mut Encoder, entry: Entry, page_before: &mut u64, newest: 
 pub fn decode_chunk(bytes: &[u8]) -> Result<Vec<Entry>, DecodeError> {
     let mut from = Decoder::new(bytes);
     decode_front(&mut from, "a free log chunk", CHUNK_MAGIC, VERSION)?;
-    from.u16()?;
-    let newest = from.u48()?;
-    from.u16()?;
+    let (reserved, newest, more_reserved) = (from.u16()?, from.u48()?, from.u16()?);
     let count = from.u32()?;
+    if reserved != 0 || more_reserved != 0 || count == 0 {
+        return Err(DecodeError::Field("free log chunk's header"));
+    }
     let mut page = 0;
     let entries = (0..count).map(|_| decode_entry(&mut from, &mut page, newest)).collect();
     if from.rest().is_empty() { entries } else { Err(DecodeError::Field("chunk length")) }
@@ -97,8 +98,10 @@ pub fn encode_head(chunks: &[Chunk]) -> Vec<u8> {
 pub fn decode_head(bytes: &[u8]) -> Result<Vec<Chunk>, DecodeError> {
     let mut from = Decoder::new(bytes);
     decode_front(&mut from, "the free log's list", HEAD_MAGIC, VERSION)?;
-    from.u16()?;
-    let count = from.u32()?;
+    let (reserved, count) = (from.u16()?, from.u32()?);
+    if reserved != 0 {
+        return Err(DecodeError::Field("free log list's header"));
+    }
     let chunk = |from: &mut Decoder<'_>| Ok(Chunk { link: Link::decode(from)?, entries: from.u32()? });
     let chunks = (0..count).map(|_| chunk(&mut from)).collect();
     if from.rest().is_empty() { chunks } else { Err(DecodeError::Field("list length")) }

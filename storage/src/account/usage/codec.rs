@@ -34,7 +34,8 @@ impl Usage {
     pub fn decode_page(&mut self, bytes: &[u8], page: u64) -> Result<(), DecodeError> {
         let mut from = Decoder::new(bytes);
         decode_front(&mut from, NAME, MAGIC, VERSION)?;
-        if from.u16()? != 0 || from.u64()? != page || bytes.len() != PAGE_LEN {
+        let is_ours = from.u16()? == 0 && from.u64()? == page && page < SegmentId::LIMIT / PAGE_RECORDS;
+        if !is_ours || bytes.len() != PAGE_LEN {
             return Err(DecodeError::Field("usage page"));
         }
         for number in page * PAGE_RECORDS..(page + 1) * PAGE_RECORDS {
@@ -44,6 +45,9 @@ impl Usage {
             let punched = u32::from(from.u8()?) * PUNCHED_UNIT;
             if punched > sealed {
                 return Err(DecodeError::Field("punched bytes"));
+            }
+            if live == 0 && (sealed > 0 || newest > Birth(0) || punched > 0 || stream != Stream::ALL[0]) {
+                return Err(DecodeError::Field("live bytes"));
             }
             if live > 0 {
                 self.load(SegmentId(number), Record { stream, live, sealed, newest, punched, changed: Birth(0) });

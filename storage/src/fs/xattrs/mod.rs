@@ -6,7 +6,7 @@
 mod codec;
 
 pub(crate) use codec::decode;
-#[cfg(test)]
+#[cfg(any(test, feature = "fuzzing"))]
 pub(crate) use codec::encode;
 
 use crate::content::{Items, ItemsMut};

@@ -1,0 +1,21 @@
+//! All decoders of what is on disk, for fuzzers: the only way into codecs that are private otherwise.
+
+use crate::{account, catalog, dedup, extent, fs, intent, pool, superblock, tree};
+
+pub use crate::format::Target;
+
+/// The decoders, in no particular order.
+pub fn targets() -> Vec<Target> {
+    let all: [&[Target]; 9] = [
+        &superblock::fuzz::TARGETS,
+        &pool::fuzz::TARGETS,
+        &account::fuzz::TARGETS,
+        &extent::fuzz::TARGETS,
+        &tree::fuzz::TARGETS,
+        &intent::fuzz::TARGETS,
+        &dedup::fuzz::TARGETS,
+        &catalog::fuzz::TARGETS,
+        &fs::fuzz::TARGETS,
+    ];
+    all.concat()
+}
