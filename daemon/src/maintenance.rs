@@ -240,7 +240,10 @@ impl Shared {
         if began < due {
             return Some(due);
         }
-        let Some(step) = self.step("scrub", self.pool.scrub_step(SCRUB_BUDGET, clock::now())) else {
+        let goes_on = self.pool.scrub_pass().is_some_and(|pass| pass.is_under_way());
+        let begun = if goes_on { Ok(()) } else { self.pool.scrub_start(false, clock::now()) };
+        let step = begun.and_then(|()| self.pool.scrub_step(SCRUB_BUDGET, clock::now()));
+        let Some(step) = self.step("scrub", step) else {
             return began.checked_add(FAILED_RESTS[1]);
         };
         step.damage.iter().for_each(|damage| self.tell_damage(damage));
@@ -309,7 +312,8 @@ mod tests {
 
     use cow_storage::catalog::Properties;
     use cow_storage::executor::Inline;
-    use cow_storage::format::PoolId;
+    use cow_storage::format::{InodeNumber, PoolId};
+    use cow_storage::fs::{AttributeChange, Caller, Context, NewObject, Stability};
     use cow_storage::media::{Media, Simulator};
     use cow_storage::pool::{Budgets, NewPool};
 
@@ -334,6 +338,16 @@ mod tests {
         Pool::create(&media, &new).unwrap();
         let pool = Pool::open(media, Arc::new(Inline), Budgets::default(), 3, clock::now()).unwrap();
         (simulator, pool)
+    }
+
+    fn write(pool: &Pool, dataset: &str) {
+        let context = Context { now: clock::now(), caller: Caller::Superuser, durable: true };
+        let (object, initial) = (NewObject::Regular { exclusive: None }, AttributeChange::default());
+        let files = pool.file_system(dataset).unwrap();
+        let file = files.create(&context, InodeNumber::ROOT, b"f", &object, 0o644, &initial).unwrap().object.inode;
+        let bytes: Vec<u8> =
+            (0..100_000_u32).flat_map(|number| number.wrapping_mul(2_654_435_761).to_le_bytes()).collect();
+        files.write(&context, file, 0, &bytes, Stability::File).unwrap();
     }
 
     fn wait_until(reached: impl Fn() -> bool) {
@@ -392,6 +406,7 @@ mod tests {
     fn scrubs_follow_each_other_and_tell_of_damage() {
         let (simulator, pool) = pool();
         pool.create_dataset("a", &Properties::default(), clock::now()).unwrap();
+        write(&pool, "a");
         pool.commit(clock::now()).unwrap();
         for never in [true, false] {
             let scrub_interval = if never { Duration::ZERO } else { Duration::from_millis(1) };
@@ -405,8 +420,8 @@ mod tests {
             }
             wait_until(|| count(&maintenance.shared.scrubs) > 2);
             assert!(count(&maintenance.shared.scrubbed) > 0 && count(&maintenance.shared.damaged) == 0);
-            for slot in [0, 64 << 10] {
-                simulator.corrupt("superblock", slot + 20, 1).unwrap();
+            for name in simulator.list().unwrap().iter().filter(|name| name.starts_with("data-")) {
+                simulator.corrupt(name, 1000, 1).unwrap();
             }
             wait_until(|| count(&maintenance.shared.damaged) > 0);
         }

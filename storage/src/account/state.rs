@@ -2,7 +2,7 @@
 
 use crate::account::link::Link;
 use crate::account::radix::Root;
-use crate::format::{Birth, DecodeError, Decoder, Encoder};
+use crate::format::{Birth, DecodeError, Decoder, Encoder, SlotId};
 use crate::segment::SegmentsState;
 
 const VERSION: u16 = 1;
@@ -20,6 +20,11 @@ pub struct AccountState {
 impl AccountState {
     /// Most bytes of an encoded state.
     pub const ENCODED_LEN_MAX: usize = 256;
+
+    /// All ids of extents and nodes that were given out by then are smaller.
+    pub fn ids_end(&self) -> SlotId {
+        SlotId::new(self.segments.next, 0)
+    }
 
     /// The commit whose state this is.
     pub fn birth(&self) -> Birth {

@@ -90,8 +90,10 @@ pub struct Core {
     pub sifter: Mutex<Sifter>,
     /// What cleaning remembers.
     pub cleaning: Mutex<Cleaning>,
-    /// Where scrubbing is.
+    /// Where scrubbing is; locked for moments only.
     pub scrubbing: Mutex<Scrubbing>,
+    /// Locked during a step of it.
+    pub scrub_turn: Mutex<()>,
     /// What purging all that waits would free, and how that was counted last.
     pub awaiting: Mutex<Awaiting>,
     /// Bytes of it.

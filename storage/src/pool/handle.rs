@@ -11,8 +11,8 @@ use crate::media::Media;
 use crate::pool::core::Core;
 use crate::pool::files::Files;
 use crate::pool::{
-    Backlog, Budgets, Counters, DatasetSpace, Difference, Listing, NewPool, PoolSpace, Progress, RecoveredSuperblock,
-    VerifyReport, open, rescue,
+    Backlog, Budgets, Counters, DatasetSpace, Difference, Listing, NewPool, Pass, PoolSpace, Progress,
+    RecoveredSuperblock, VerifyReport, open, rescue,
 };
 
 /// An open pool. Cheap to clone, safe to use from several threads.
@@ -59,7 +59,7 @@ impl Pool {
 
     /// Commits and refuses all further calls.
     pub fn close(&self, now: Timestamp) -> Result<()> {
-        let committed = self.core.commit(now);
+        let committed = self.core.keep_scrub(now).and_then(|()| self.core.commit(now));
         self.core.shut();
         committed?;
         self.core.save_index();
@@ -285,13 +285,36 @@ impl Pool {
         self.core.heed(self.core.reclaim_step(budget, now))
     }
 
-    /// Reads up to about `budget` stored bytes past all caches, from where the last step ended, and checks them by their checksums
-    /// and hashes. Counts bytes read, tells what is damaged and who is hit, and is idle when it has come to the end: the next step
-    /// begins again. Only while a step lasts does anything keep what is freed from coming back. Where it ended is not stored.
+    /// Begins a pass of scrubbing over all that the last commit left, or goes on with the one that is paused; `anew` begins one also
+    /// where one is under way. What the last one found is forgotten. `Conflict` if one runs.
+    pub fn scrub_start(&self, anew: bool, now: Timestamp) -> Result<()> {
+        self.core.heed(self.core.scrub_start(anew, now))
+    }
+
+    /// Has the pass wait where it is, until it is started again. `Conflict` if none runs.
+    pub fn scrub_pause(&self, now: Timestamp) -> Result<()> {
+        self.core.heed(self.core.scrub_pause(now))
+    }
+
+    /// Ends the pass that runs or is paused. `Conflict` if there is none.
+    pub fn scrub_cancel(&self, now: Timestamp) -> Result<()> {
+        self.core.heed(self.core.scrub_cancel(now))
+    }
+
+    /// The pass that is under way, or else the last one; `None` if there never was one.
+    pub fn scrub_pass(&self) -> Option<Pass> {
+        self.core.scrub_pass()
+    }
+
+    /// Goes on with the pass that runs: reads up to about `budget` stored bytes past all caches, and checks them by their checksums
+    /// and hashes. Counts bytes read, tells what is damaged and who is hit, and is idle when the pass has come to its end, or none runs.
+    /// Only while a step lasts does anything keep what is freed from coming back. Where the pass is, and what it found, is stored
+    /// when `now` is some seconds later than when it was stored last, at once where damage was found, and when the pool is closed.
     ///
-    /// References are not recounted, nor pointers compared with what they lead to: [`Self::verify`] does that.
-    pub fn scrub_step(&self, budget: u64, _now: Timestamp) -> Result<Progress> {
-        self.core.scrub_step(budget)
+    /// What is first written after the pass began, the next one reads. References are not recounted, nor pointers compared with
+    /// what they lead to: [`Self::verify`] does that.
+    pub fn scrub_step(&self, budget: u64, now: Timestamp) -> Result<Progress> {
+        self.core.heed(self.core.scrub_step(budget, now))
     }
 
     /// Moves live extents out of sparse segments, up to `budget` bytes, and gives back long dead stretches of others. Counts

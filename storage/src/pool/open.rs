@@ -21,8 +21,10 @@ use crate::pool::cuts::Cuts;
 use crate::pool::epoch::Epoch;
 use crate::pool::payload::Payload;
 use crate::pool::publish::write_with_copy;
+use crate::pool::scrub::Scrubbing;
 use crate::pool::view::Latest;
 use crate::pool::{Budgets, NewPool, record, rescue};
+use crate::scrub::load_pass;
 use crate::segment::SegmentOptions;
 use crate::store::{CommitWriter, Store};
 use crate::superblock::{SUPERBLOCK_NAME, Superblock};
@@ -144,6 +146,7 @@ fn open_from(
     let account = Account::open(Arc::clone(&media), AccountOptions::new(options, budgets.slots), &payload.account)?;
     let store = Arc::new(Store::new(account, executor, budgets.nodes, budgets.blocks).with_finder(budgets.dedup));
     let catalog = Catalog::load(&*store, &payload.system)?;
+    let scrubbing = Scrubbing::new(load_pass(&*store, &payload.system)?);
     let (log, records) = IntentLog::open(&*media, log_id(&payload.secret), payload.log)?;
     let committed = Committed {
         birth,
@@ -182,7 +185,8 @@ fn open_from(
         moved: AtomicBool::new(false),
         sifter: Mutex::default(),
         cleaning: Mutex::default(),
-        scrubbing: Mutex::default(),
+        scrubbing: Mutex::new(scrubbing),
+        scrub_turn: Mutex::default(),
         awaiting: Mutex::default(),
         awaiting_len: AtomicU64::new(0),
         tally: Tally::default(),

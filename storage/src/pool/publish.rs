@@ -24,7 +24,7 @@ use crate::segment::Place;
 use crate::store::CommitWriter;
 use crate::superblock::Superblock;
 use crate::sync::Ordering;
-use crate::tree::{Dead, Root, apply};
+use crate::tree::{Dead, Edit, Root, apply};
 
 /// What follows a verb once it is durable.
 type After = Box<dyn FnOnce(&Core) + Send>;
@@ -39,6 +39,8 @@ pub struct Change<'a> {
     pub birth: Birth,
     /// The last commit's system tree.
     pub system: Root,
+    /// Edits of that beside the catalog's: whoever makes them has looked whether what they change can be read.
+    pub beside: Vec<Edit>,
     after: Vec<After>,
 }
 
@@ -127,14 +129,13 @@ impl Core {
             catalog.set_head(head.dataset, *state)?;
             self.retire(&mut catalog, &committed.system, head, dead, &mut free)?;
         }
-        let mut change =
-            Change { core: self, catalog: &mut catalog, birth, system: committed.system, after: Vec::new() };
+        let (system, beside, after) = (committed.system, Vec::new(), Vec::new());
+        let mut change = Change { core: self, catalog: &mut catalog, birth, system, beside, after };
         jobs.into_iter().for_each(|job| job(&mut change));
-        let after = change.after;
+        let Change { beside, after, .. } = change;
+        let edits = [catalog.take_edits(), beside].concat();
         let mut dead = Vec::new();
-        let system =
-            apply(&CommitWriter::new(&self.store, birth), &committed.system, catalog.take_edits(), birth, &mut dead)?
-                .root;
+        let system = apply(&CommitWriter::new(&self.store, birth), &committed.system, edits, birth, &mut dead)?.root;
         dead.iter().try_for_each(free)?;
         Ok((system, after))
     }

@@ -15,6 +15,7 @@ mod extents;
 mod findings;
 mod lists;
 mod locate;
+mod pass;
 mod paths;
 mod report;
 mod sanity;
@@ -32,6 +33,7 @@ use crate::store::Store;
 use crate::tree::Root;
 
 pub use findings::Findings;
+pub use pass::{Pass, PassState, edits as pass_edits, load as load_pass};
 pub use report::{Damage, VerifyReport, told};
 pub use stored::{Piece, check_piece};
 

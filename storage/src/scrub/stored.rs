@@ -1,6 +1,6 @@
 //! A piece of what is stored, in order of ids, checked by what it says of itself: no tree is walked for it.
 
-use std::ops::RangeInclusive;
+use std::ops::{Range, RangeInclusive};
 
 use crate::account::{AccountView, LostPages, PageRef};
 use crate::error::{Error, ErrorKind, Result};
@@ -19,16 +19,19 @@ pub struct Piece {
     pub findings: Findings,
     /// Stored bytes read.
     pub bytes: u64,
+    /// Extents and nodes read.
+    pub objects: u64,
     /// Where the next piece begins; `None` when there is none.
     pub next: Option<SlotId>,
 }
 
-/// Reads and checks extents, nodes and pages of the slot table, from the slot `from` on, until that are about `budget` bytes.
+/// Reads and checks extents, nodes and pages of the slot table, of slots in `ids` from the first on, until that are about `budget` bytes.
 /// Blocks that nobody refers to any more are among them as long as the slot table has them.
 ///
 /// Fails only where going on makes no sense: what cannot be read is damage.
-pub fn check_piece(store: &Store, view: &AccountView<'_>, from: SlotId, budget: u64) -> Result<Piece> {
-    let mut gathering = Gathering { from, budget, bytes: 0, entries: Vec::new(), findings: Findings::default() };
+pub fn check_piece(store: &Store, view: &AccountView<'_>, ids: Range<SlotId>, budget: u64) -> Result<Piece> {
+    let Range { start: from, end } = ids;
+    let mut gathering = Gathering { from, end, budget, bytes: 0, entries: Vec::new(), findings: Findings::default() };
     let is_last = view.slot_pages_from(from, &mut |page| match page {
         Ok(page) => gathering.take(view, &page),
         Err(lost) => gathering.lose(&lost),
@@ -41,11 +44,13 @@ pub fn check_piece(store: &Store, view: &AccountView<'_>, from: SlotId, budget: 
     for broken in check_all(store, entries.iter().collect(), &check, &mut |_| true)? {
         findings.note_broken(broken);
     }
-    Ok(Piece { findings, bytes, next: (!is_last).then_some(from) })
+    let next = (!is_last && from < end).then_some(from);
+    Ok(Piece { findings, bytes, objects: entries.len() as u64, next })
 }
 
 struct Gathering {
     from: SlotId,
+    end: SlotId,
     budget: u64,
     bytes: u64,
     entries: Vec<Entry>,
@@ -55,6 +60,10 @@ struct Gathering {
 impl Gathering {
     /// Takes a page's slots as far as the budget goes. Returns whether there is some left.
     fn take(&mut self, view: &AccountView<'_>, page: &PageRef) -> bool {
+        if *page.ids.start() >= self.end {
+            self.from = self.end;
+            return false;
+        }
         self.bytes += page.stored_len();
         let slots = match view.slots(page) {
             Ok(slots) => slots,
@@ -65,7 +74,7 @@ impl Gathering {
                 Vec::new()
             }
         };
-        for slot in slots.iter().filter(|slot| slot.id >= self.from) {
+        for slot in slots.iter().filter(|slot| (self.from..self.end).contains(&slot.id)) {
             // Even a budget of nothing gets on.
             if self.bytes >= self.budget && !self.entries.is_empty() {
                 self.from = slot.id;
