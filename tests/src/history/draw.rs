@@ -11,6 +11,7 @@ use cow_storage::fs::{
 
 use crate::history::call::Place;
 use crate::history::data::Content;
+use crate::history::swarm::{CallKind, Swarm, VerbKind};
 use crate::history::{Call, Data, Verb, World};
 use crate::model::Model;
 use crate::random::Random;
@@ -28,15 +29,37 @@ pub(super) struct Draw {
     random: Random,
     /// The file that the last call was about: often it is the next one's too.
     favorite: InodeNumber,
+    swarm: Swarm,
 }
 
 impl Draw {
     pub fn new(seed: u64) -> Self {
-        Self { random: Random::new(seed), favorite: InodeNumber::ROOT }
+        let mut random = Random::new(seed);
+        let swarm = Swarm::draw(&mut random);
+        Self { random, favorite: InodeNumber::ROOT, swarm }
+    }
+
+    /// From now on draws are those of a step, whatever was drawn before.
+    pub fn begin(&mut self, seed: u64, step: u64) {
+        let mixed = Random::new(Random::new(seed).number() ^ step).number();
+        self.random = Random::new(mixed);
     }
 
     pub fn below(&mut self, limit: u64) -> u64 {
         self.random.below(limit)
+    }
+
+    fn swarm_call(&mut self) -> CallKind {
+        self.swarm.calls.pick(&mut self.random)
+    }
+
+    fn swarm_verb(&mut self) -> VerbKind {
+        self.swarm.verbs.pick(&mut self.random)
+    }
+
+    /// What the history uses, in words.
+    pub fn swarm(&self) -> String {
+        self.swarm.to_string()
     }
 
     pub fn number(&mut self) -> u64 {
@@ -75,19 +98,19 @@ impl Draw {
         if inodes.len() < 8 && self.one_in(2) {
             return self.first_call(model, place);
         }
-        match self.below(100) {
-            0..=6 if !crowded => {
+        match self.swarm_call() {
+            CallKind::Create if !crowded => {
                 let initial = if self.one_in(4) { self.change() } else { AttributeChange::default() };
                 Call::Create(place, self.object(), *self.random.pick(&MODES), initial)
             }
-            7..=8 => Call::Link(self.file(model), place),
-            9..=13 => Call::Remove(self.known(model, place)),
-            14..=15 => Call::RemoveDirectory(self.known(model, place)),
-            16..=20 => {
+            CallKind::Link => Call::Link(self.file(model), place),
+            CallKind::Remove => Call::Remove(self.known(model, place)),
+            CallKind::RemoveDirectory => Call::RemoveDirectory(self.known(model, place)),
+            CallKind::Rename => {
                 let to = self.place(model);
                 Call::Rename(self.known(model, place), to)
             }
-            21..=24 => {
+            CallKind::SetAttributes => {
                 let inode = if self.one_in(2) { place.0 } else { self.file(model) };
                 let guard = self.sometimes(6, |draw| match model.attributes(inode) {
                     Ok(found) if draw.one_in(2) => found.changed,
@@ -95,14 +118,14 @@ impl Draw {
                 });
                 Call::SetAttributes(inode, self.change(), guard)
             }
-            25..=29 => self.xattr_call(model),
-            30..=33 => self.question(model, place),
-            34..=35 => Call::Retain(self.file(model)),
-            36 => Call::Release(*self.random.pick(&inodes)),
-            37..=45 => Call::Sync(self.file(model)),
-            46..=57 => self.read(model),
-            58..=62 => self.punch(model),
-            63..=66 if swollen => {
+            CallKind::Xattr => self.xattr_call(model),
+            CallKind::Question => self.question(model, place),
+            CallKind::Retain => Call::Retain(self.file(model)),
+            CallKind::Release => Call::Release(*self.random.pick(&inodes)),
+            CallKind::Sync => Call::Sync(self.file(model)),
+            CallKind::Read => self.read(model),
+            CallKind::Punch => self.punch(model),
+            CallKind::Write if swollen && self.one_in(9) => {
                 Call::SetAttributes(self.file(model), AttributeChange { size: Some(0), ..Default::default() }, None)
             }
             _ if swollen => Call::Remove(self.known(model, place)),
@@ -308,26 +331,30 @@ impl Draw {
     /// A verb that makes some sense in this world.
     pub fn verb(&mut self, world: &World, now: Timestamp) -> Verb {
         let few = world.live_datasets().count() < 2;
-        match self.below(if few { 3 } else { 40 }) {
-            0..=2 => Verb::Create { name: self.new_dataset(), properties: self.properties() },
-            3..=4 => Verb::Rename { name: self.dataset(world), to: self.new_dataset() },
-            5..=10 => Verb::Set { name: self.dataset(world), change: self.property_change() },
-            11..=18 => {
+        match if few { VerbKind::Create } else { self.swarm_verb() } {
+            VerbKind::Create => Verb::Create { name: self.new_dataset(), properties: self.properties() },
+            VerbKind::Rename => Verb::Rename { name: self.dataset(world), to: self.new_dataset() },
+            VerbKind::Set => Verb::Set { name: self.dataset(world), change: self.property_change() },
+            VerbKind::Snapshot => {
                 let count = if self.one_in(3) { 2 + self.below(2) } else { 1 };
                 Verb::Snapshot((0..count).map(|_| (self.dataset(world), self.new_snapshot())).collect())
             }
-            19..=20 => Verb::RenameSnapshot { snapshot: self.snapshot(world), to: self.new_snapshot() },
-            21..=24 => {
+            VerbKind::RenameSnapshot => {
+                Verb::RenameSnapshot { snapshot: self.snapshot(world), to: self.new_snapshot() }
+            }
+            VerbKind::Clone => {
                 let change = if self.one_in(2) { self.property_change() } else { PropertyChange::default() };
                 Verb::Clone { snapshot: self.snapshot(world), name: self.new_dataset(), change }
             }
-            25..=27 => self.rewind(world),
-            28..=29 => Verb::Destroy { name: self.dataset(world), recursive: self.one_in(2) },
-            30..=32 => Verb::Destroy { name: self.snapshot(world), recursive: false },
-            33..=34 => self.undelete(world),
-            35 => Verb::Purge { before: Timestamp { seconds: now.seconds - self.below(300) as i64, nanoseconds: 0 } },
-            36..=37 => Verb::Hold { snapshot: self.snapshot(world), tag: self.tag() },
-            _ => Verb::Release { snapshot: self.snapshot(world), tag: self.tag() },
+            VerbKind::Rewind => self.rewind(world),
+            VerbKind::Destroy => Verb::Destroy { name: self.dataset(world), recursive: self.one_in(2) },
+            VerbKind::DestroySnapshot => Verb::Destroy { name: self.snapshot(world), recursive: false },
+            VerbKind::Undelete => self.undelete(world),
+            VerbKind::Purge => {
+                Verb::Purge { before: Timestamp { seconds: now.seconds - self.below(300) as i64, nanoseconds: 0 } }
+            }
+            VerbKind::Hold => Verb::Hold { snapshot: self.snapshot(world), tag: self.tag() },
+            VerbKind::Release => Verb::Release { snapshot: self.snapshot(world), tag: self.tag() },
         }
     }
 

@@ -41,6 +41,7 @@ impl History {
 
     /// The step failed: either it happened, or it did not.
     pub fn fail(&mut self, kind: ErrorKind, deed: Deed) {
+        self.figures.faults += 1;
         if kind == ErrorKind::Poisoned {
             let later = self.pool.commit(self.now).map_err(|error| error.kind());
             assert_eq!(later, Err(ErrorKind::Poisoned), "a poisoned pool goes on");
@@ -91,6 +92,7 @@ impl History {
             match open(&self.disk, &self.cue, &self.budgets, self.boot, self.now) {
                 Ok(pool) => break self.pool = pool,
                 Err(error) if fuses > 0 && matches!(error.kind(), ErrorKind::Io | ErrorKind::Poisoned) => {
+                    self.figures.cut_recoveries += 1;
                     self.tell(format!("recovery fails: {error:?}"));
                 }
                 Err(error) => panic!("open: {error:?}"),
@@ -113,6 +115,11 @@ impl History {
     fn replace_disk(&mut self, power: bool) {
         self.handles.clear();
         self.armed = None;
+        self.figures.operations += self.disk.operations();
+        match power {
+            true => self.figures.power_cuts += 1,
+            false => self.figures.kills += 1,
+        }
         let draw = &mut self.draw;
         let disk: Simulator = match power {
             true => self.disk.crash(&mut |limit| if limit == 0 { 0 } else { draw.below(limit) }),
@@ -137,6 +144,7 @@ impl History {
             2 => self.disk.unlink("dedup"),
             _ => return,
         };
+        self.figures.faults += 1;
         harmed.unwrap_or_else(|error| panic!("harm the saved index: {error:?}"));
     }
 
@@ -160,6 +168,7 @@ impl History {
 
     /// Both slots go, and come back from the copies among the nodes, also when the power ends meanwhile.
     fn lose_superblock(&mut self) {
+        self.figures.faults += 2;
         for slot in [0, SLOT_DISTANCE] {
             let damaged = self.disk.corrupt(SUPERBLOCK_NAME, slot + self.draw.below(4096), 1 << self.draw.below(8));
             damaged.unwrap_or_else(|error| panic!("damage the superblock: {error:?}"));
@@ -207,6 +216,7 @@ impl History {
 
     /// Compares the snapshots, and lets the pool check itself.
     pub fn check(&mut self) {
+        self.figures.snapshots_compared += self.world.live_snapshots().count() as u64;
         let checked = check_snapshots(&self.pool, &self.world).and_then(|()| check_sound(&self.pool));
         checked.unwrap_or_else(|problem| panic!("{problem}"));
     }

@@ -37,7 +37,7 @@ impl History {
         }
         let commits = self.count_commits();
         if let (Some((verb, _)), Some((answer, took_commit))) = (&interlude.verb, interlude.verb_answer) {
-            self.passed += u64::from(took_commit && answer.is_ok());
+            self.figures.passed += u64::from(took_commit && answer.is_ok());
             self.heed_verb(verb, answer, if took_commit { Commits::Some } else { Commits::None });
         }
         if let Some(then) = &interlude.then {

@@ -1,4 +1,4 @@
-//! A history from its beginning to its end, and what is told when it fails.
+//! A history from its beginning to its end, and what is told of it.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
@@ -12,10 +12,10 @@ use cow_storage::pool::{Budgets, Pool};
 use crate::history::interlude::Cue;
 use crate::history::pools::{draw_budgets, draw_pool, open};
 use crate::history::steps::Mood;
-use crate::history::{Draw, Journal, World};
+use crate::history::{Draw, Figures, Journal, World};
 
-/// Steps that are told when a history fails.
-const TOLD_MAX: usize = 40;
+/// Lines that are told of a history, the last ones.
+const TOLD_MAX: usize = 150;
 
 /// Bytes of the smallest disk that is drawn: what is kept back, and some.
 const CAPACITY_MIN: u64 = 14 << 20;
@@ -53,27 +53,14 @@ pub(super) struct History {
     pub cramped: bool,
     pub mood: Mood,
     pub cue: Cue,
-    /// Verbs that passed a commit.
-    pub passed: u64,
+    pub figures: Figures,
     /// The dataset of the last call.
     pub busy: DatasetId,
     trace: VecDeque<String>,
 }
 
-/// Runs the history of a seed. Returns how many verbs passed a commit that was under way.
-pub fn run(seed: u64, steps: u64) -> u64 {
-    let mut history = History::new(seed);
-    for _ in 0..steps {
-        history.step += 1;
-        history.take_step();
-    }
-    let passed = history.passed;
-    history.end();
-    passed
-}
-
 impl History {
-    fn new(seed: u64) -> Self {
+    pub fn new(seed: u64) -> Self {
         let mut draw = Draw::new(seed);
         let (disk, now) = (Arc::new(Simulator::new()), Timestamp { seconds: 1000, nanoseconds: 0 });
         let media: Arc<dyn Media> = disk.clone();
@@ -84,7 +71,7 @@ impl History {
         if cramped {
             disk.set_capacity(Some(CAPACITY_MIN + draw.below(16) * (1 << 20)));
         }
-        let trace = VecDeque::from([format!("a log of {} bytes, {budgets:?}", new.intent_size)]);
+        let trace = VecDeque::from([format!("{}; a log of {} bytes, {budgets:?}", draw.swarm(), new.intent_size)]);
         Pool::create(&media, &new).expect("a pool can be made on an empty disk");
         let cue = Cue::default();
         let pool = open(&disk, &cue, &budgets, 1, now).expect("a new pool can be opened");
@@ -108,10 +95,33 @@ impl History {
             cramped,
             mood,
             cue,
-            passed: 0,
+            figures: Figures::default(),
             busy: DatasetId(0),
             trace,
         }
+    }
+
+    /// Takes some of the seed's steps, and ends.
+    pub fn run(&mut self, steps: &[u64]) {
+        for step in steps {
+            self.step = *step;
+            self.draw.begin(self.seed, *step);
+            self.take_step();
+            self.figures.steps += 1;
+        }
+        self.step += 1;
+        self.draw.begin(self.seed, u64::MAX);
+        self.end();
+    }
+
+    /// What happened so far.
+    pub fn figures(&self) -> Figures {
+        Figures { operations: self.figures.operations + self.disk.operations(), ..self.figures }
+    }
+
+    /// The last steps in words, after what the pool was made like.
+    pub fn told(&self) -> Vec<String> {
+        self.trace.iter().cloned().collect()
     }
 
     pub fn tell(&mut self, what: String) {
@@ -125,8 +135,7 @@ impl History {
     }
 
     /// Ends the history: nothing may be left of what is destroyed.
-    fn end(mut self) {
-        self.step += 1;
+    fn end(&mut self) {
         if self.armed.is_some() {
             self.lose_power();
         }
@@ -163,14 +172,5 @@ impl History {
             }
         }
         Ok(self.pool.space()?.live)
-    }
-}
-
-impl Drop for History {
-    fn drop(&mut self) {
-        if std::thread::panicking() {
-            eprintln!("seed {}, step {}; the last steps:", self.seed, self.step);
-            self.trace.iter().for_each(|line| eprintln!("  {line}"));
-        }
     }
 }

@@ -9,7 +9,7 @@ use cow_storage::pool::Listing;
 
 use crate::history::deed::Deed;
 use crate::history::run::History;
-use crate::history::{Answer, Call, Draw, Journal, Made, Verb, VerbAnswer, World};
+use crate::history::{Answer, Call, Draw, Made, Verb, VerbAnswer, World};
 use crate::model::Model;
 
 /// Files with more are erased in the background.
@@ -69,22 +69,6 @@ impl History {
             1 => self.kill(),
             2 => self.reopen_cleanly(),
             _ => self.arm(),
-        }
-    }
-
-    fn background_step(&mut self) {
-        match self.draw.below(4) {
-            3 if self.armed.is_none() && self.draw.one_in(4) => self.settle(),
-            0 if self.armed.is_none() && !self.cramped && !self.draw.one_in(3) => self.interrupted_commit(),
-            0 => self.background("commit", |history| history.pool.commit(history.now).map(|()| true)),
-            1 => {
-                let budget = 1 + self.draw.below(300);
-                self.background("reclaim", |history| Ok(history.pool.reclaim_step(budget, history.now)?.idle));
-            }
-            _ => {
-                let budget = 1 + self.draw.below(2 << 20);
-                self.background("clean", |history| Ok(history.pool.clean_step(budget, history.now)?.idle));
-            }
         }
     }
 
@@ -244,24 +228,6 @@ impl History {
         }
     }
 
-    /// Ends what counts for quotas and has no name.
-    fn reap(&mut self) {
-        for _ in 0..1000 {
-            let mut idle = false;
-            self.background("reap", |history| {
-                idle = history.pool.reclaim_step(1000, history.now)?.idle;
-                Ok(idle)
-            });
-            if idle {
-                return self.unreaped.clear();
-            }
-            if self.unreaped.is_empty() {
-                return;
-            }
-        }
-        panic!("reclaiming does not end");
-    }
-
     pub fn verb_step(&mut self) {
         let verb = self.draw.verb(&self.world, self.now);
         self.tell(format!("{verb:?}"));
@@ -318,25 +284,13 @@ impl History {
         }
     }
 
-    fn background(&mut self, what: &str, act: impl FnOnce(&mut Self) -> Result<bool>) {
-        self.tell(what.to_owned());
-        let done = act(self);
-        if let Err(error) = &done {
-            if self.is_failure(error) {
-                return self.fail(error.kind(), Deed::Background);
-            }
-            assert!(self.is_without_room(&done), "{what}: {error:?}");
-        }
-        self.note_nothing();
-    }
-
     /// Whether something was refused because the disk is full, which leaves everything as it was.
-    fn is_without_room<T>(&self, got: &Result<T>) -> bool {
+    pub fn is_without_room<T>(&self, got: &Result<T>) -> bool {
         self.cramped && got.as_ref().is_err_and(|error| error.kind() == ErrorKind::NoSpace)
     }
 
     /// The step changed nothing, but there may have been a commit, which may have given up what could be undeleted.
-    fn note_nothing(&mut self) {
+    pub fn note_nothing(&mut self) {
         self.note_purged();
         if self.count_commits() == Commits::Whole {
             self.journal.committed(self.world.clone(), 0);
@@ -348,28 +302,6 @@ impl History {
         if self.cramped {
             let destroyed = self.pool.destroyed().unwrap_or_else(|error| panic!("list what is destroyed: {error:?}"));
             self.world.purge_as_in(&destroyed);
-        }
-    }
-
-    /// Lets the background come to an end; then the pool's figures are the model's.
-    fn settle(&mut self) {
-        self.tell("settle".to_owned());
-        for round in 0.. {
-            assert!(round < 10_000, "reclaiming does not end");
-            if self.pool.reclaim_step(1000, self.now).unwrap_or_else(|error| panic!("reclaim: {error:?}")).idle {
-                break;
-            }
-        }
-        self.pool.commit(self.now).unwrap_or_else(|error| panic!("commit: {error:?}"));
-        self.unreaped.clear();
-        self.note_nothing();
-        self.journal = Journal::new(self.world.clone());
-        for (_, dataset) in self.world.live_datasets().filter(|(_, dataset)| !dataset.properties.readonly) {
-            let (name, files) = (&dataset.name, &dataset.files);
-            let read = || Ok((self.pool.dataset(name)?.referenced, self.pool.file_system(name)?.usage()?.inodes));
-            let (referenced, inodes) = read().unwrap_or_else(|error: Error| panic!("{name}: {error:?}"));
-            let expected = (files.allocated(), files.inodes().len() as u64);
-            assert_eq!((referenced, inodes), expected, "bytes and inodes of {name}");
         }
     }
 
