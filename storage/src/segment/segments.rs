@@ -86,11 +86,14 @@ impl Segments {
     pub fn read(&self, place: Place, out: &mut [u8]) -> Result<()> {
         assert_eq!(out.len(), place.length as usize, "the buffer is as long as the place");
         let Some(stream) = self.files.stream_of(place.segment) else {
-            return Err(Error::new(ErrorKind::NotFound, format!("segment {:010x} has no file", place.segment.0)));
+            return Err(lost(place.segment));
         };
         let missing = self.writer(stream).read_buffered(place, out);
         if missing > 0 {
-            let file = self.files.handle(place.segment)?;
+            let file = self.files.handle(place.segment).map_err(|error| match error.kind() {
+                ErrorKind::NotFound => lost(place.segment),
+                _ => error,
+            })?;
             let read = file.read_at(&mut out[..missing], u64::from(place.offset));
             read.map_err(|error| error.during("read from a segment"))?;
         }
@@ -201,6 +204,11 @@ impl Segments {
             Stream::Node => &self.node,
         }
     }
+}
+
+/// A file that somebody took away: to who reads, that is no missing name of theirs, but damage.
+fn lost(segment: SegmentId) -> Error {
+    Error::new(ErrorKind::Corrupt, format!("the file of segment {:010x} is gone", segment.0))
 }
 
 fn length_of(length: usize) -> Result<u32> {
