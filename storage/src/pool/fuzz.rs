@@ -2,13 +2,15 @@
 
 use crate::format::{Encoder, Target};
 use crate::pool::payload::Payload;
-use crate::pool::record;
+use crate::pool::record::{self, LogRecord};
 
 pub(crate) const TARGETS: [Target; 2] = [
     Target::new("pool-payload", |bytes| Some(Payload::decode(bytes).ok()?.encode())).with_parts(parts),
     Target::new("log-record", |bytes| {
-        let (dataset, record) = record::decode(bytes).ok()?;
-        Some(record::encode(dataset, &record))
+        Some(match record::decode(bytes).ok()? {
+            LogRecord::Change(dataset, record) => record::encode(dataset, &record),
+            LogRecord::Rewind(dataset, commit) => record::encode_rewind(dataset, commit),
+        })
     })
     .with_parts(|bytes| bytes.get(9..).map(<[u8]>::to_vec).into_iter().collect()),
 ];

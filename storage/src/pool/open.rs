@@ -10,8 +10,8 @@ use crate::account::{Account, AccountOptions, AccountState};
 use crate::catalog::{Catalog, Holder};
 use crate::error::{Error, ErrorKind, Result};
 use crate::executor::{Errands, Executor};
-use crate::format::{Birth, PoolId, Timestamp};
-use crate::fs::Names;
+use crate::format::{Birth, DatasetId, PoolId, Timestamp};
+use crate::fs::{Names, Record};
 use crate::intent::{IntentLog, LogPosition, Logged};
 use crate::media::Media;
 use crate::pool::ahead::ReadAhead;
@@ -195,7 +195,7 @@ fn open_from(
         media,
     };
     let recover = || {
-        records.iter().try_for_each(|record| core.replay(record, &payload.cuts))?;
+        core.replay(&records, &payload.cuts, birth)?;
         core.first_commit(now)
     };
     recover().map_err(|error: Error| error.during("recover what the intent log promised"))?;
@@ -211,15 +211,22 @@ pub fn log_id(secret: &[u8; 32]) -> PoolId {
 }
 
 impl Core {
-    fn replay(&self, logged: &Logged, cuts: &Cuts) -> Result<()> {
-        let (dataset, record) = record::decode(&logged.bytes)?;
-        if cuts.has(dataset, logged) {
-            return Ok(());
+    /// Applies what the log has beyond commit `last`.
+    fn replay(&self, records: &[Logged], cuts: &Cuts, last: Birth) -> Result<()> {
+        for change in record::changes(records, last) {
+            let (logged, dataset, record) = change?;
+            if !cuts.has(dataset, logged) {
+                self.replay_change(dataset, &record)?;
+            }
         }
+        Ok(())
+    }
+
+    fn replay_change(&self, dataset: DatasetId, record: &Record<'_>) -> Result<()> {
         let head = self.head(Holder::Head(dataset))?;
         let _gate = self.gate.read();
         let mut operations = head.operate_always();
         let (_pin, present) = self.view(&head)?;
-        self.apply(&head, &mut operations, &present, &record, Promise::Replayed).map(drop)
+        self.apply(&head, &mut operations, &present, record, Promise::Replayed).map(drop)
     }
 }

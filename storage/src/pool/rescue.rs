@@ -119,8 +119,8 @@ fn check(media: &Arc<dyn Media>, payload: &Payload, before: Option<&AccountState
     let store = Store::new(account, Arc::new(Inline), CACHE_LEN, 0);
     let catalog = Catalog::load(&store, &payload.system)?;
     let records = IntentLog::look(&**media, log_id(&payload.secret), payload.log)?;
-    for logged in &records {
-        let (dataset, _) = record::decode(&logged.bytes)?;
+    for change in record::changes(&records, payload.account.birth()) {
+        let (logged, dataset, _) = change?;
         if !payload.cuts.has(dataset, logged) && catalog.state(Holder::Head(dataset)).is_err() {
             let message = format!("the intent log goes on with dataset {}, which is not there yet", dataset.0);
             return Err(Error::new(ErrorKind::Corrupt, message));

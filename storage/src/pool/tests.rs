@@ -12,6 +12,7 @@ use crate::fs::{AttributeChange, Caller, Context, FileSystem, NewObject, Stabili
 use crate::media::{Choices, Media, Simulator};
 use crate::pool::world::content;
 use crate::pool::{Budgets, NewPool, Pool};
+use crate::superblock::{SUPERBLOCK_NAME, Superblock};
 
 const NOW: Timestamp = Timestamp { seconds: 100, nanoseconds: 0 };
 
@@ -46,6 +47,38 @@ fn read(files: &dyn FileSystem, name: &str) -> Vec<u8> {
     let mut bytes = vec![0; found.size as usize];
     assert_eq!(files.read(&context(), found.inode, 0, &mut bytes).unwrap().length, bytes.len());
     bytes
+}
+
+/// Damages the slot of the newest commit.
+fn lose_newest_slot(disk: &Simulator) {
+    let slots = Superblock::both(disk).unwrap().map(|slot| slot.unwrap().commit);
+    disk.corrupt(SUPERBLOCK_NAME, if slots[0] > slots[1] { 0 } else { 64 << 10 }, 1).unwrap();
+}
+
+#[test]
+fn the_slot_before_a_rewind_takes_nothing_that_was_logged_after_it() {
+    let simulator = Arc::new(Simulator::new());
+    let disk: Arc<dyn Media> = Arc::clone(&simulator) as _;
+    let pool = new_pool(&disk);
+    pool.create_dataset("d", &Properties::default(), NOW).unwrap();
+    let head = pool.file_system("d").unwrap();
+    write(&*head, "f", b"one");
+    pool.snapshot(&[("d", "first")], NOW).unwrap();
+    head.rename(&context(), InodeNumber::ROOT, b"f", InodeNumber::ROOT, b"g").unwrap();
+    pool.commit(NOW).unwrap();
+    pool.rewind("d", "d@first", NOW).unwrap();
+    // Before anything is logged, either slot opens: the rewind is there, or it is not.
+    let other = Arc::new(simulator.duplicate());
+    lose_newest_slot(&other);
+    let older = open(&(Arc::clone(&other) as Arc<dyn Media>));
+    assert_eq!(read(&*older.file_system("d").unwrap(), "g"), b"one");
+    assert_eq!(older.verify(None, &mut |_, _| true).unwrap().damage, []);
+
+    head.remove(&context(), InodeNumber::ROOT, b"f").unwrap();
+    lose_newest_slot(&simulator);
+    let refused = Pool::open(disk, Arc::new(Inline), Budgets::default(), 8, NOW).err().unwrap();
+    assert_eq!(refused.kind(), ErrorKind::Corrupt);
+    assert!(format!("{refused:?}").contains("a commit rewound it"), "{refused:?}");
 }
 
 #[test]

@@ -10,6 +10,7 @@ use crate::fs;
 use crate::pool::core::Core;
 use crate::pool::head::Head;
 use crate::pool::publish::Change;
+use crate::pool::record;
 use crate::store::CommitWriter;
 use crate::tree::{Root, apply};
 
@@ -112,7 +113,13 @@ impl Core {
             (catalog.find_dataset(name)?, catalog.find_snapshot(to)?)
         };
         let paused = Paused::all(self, [Holder::Head(dataset)])?;
+        if self.log.half_full() {
+            self.commit(now)?;
+        }
         let taken = self.submit(vec![Holder::Head(dataset)], now, move |change| {
+            // What the head has logged is in this commit, and it logs nothing until the pause ends. Whatever it logs then
+            // is durable after this, so nobody has to wait for it.
+            let _ = change.core.log.append(&record::encode_rewind(dataset, change.birth))?;
             let taken = change.catalog.rewind(dataset, snapshot, change.birth, now)?;
             let state = *change.catalog.state(Holder::Head(dataset))?;
             change.then(move |core| {
