@@ -26,3 +26,6 @@ pub mod nfs;
 pub mod daemon;
 
 pub mod program;
+
+#[cfg(feature = "fuzzing")]
+pub mod fuzz;

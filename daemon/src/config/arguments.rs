@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use crate::config::keys::{Key, SECTIONS};
 use crate::config::nearest::nearest;
 use crate::config::value::Value;
-use crate::config::{Config, ConfigError, DEFAULT_PATH};
+use crate::config::{Config, ConfigError, DEFAULT_PATH, one_line};
 
 /// What to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
@@ -39,7 +39,7 @@ pub struct Arguments {
 
 /// Why the command line makes no sense, in one line.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{0}")]
+#[error("{}", one_line(.0))]
 pub struct UsageError(String);
 
 const COMMANDS: [(&str, Command, &str); 5] = [

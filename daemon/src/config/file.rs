@@ -10,7 +10,7 @@ use toml::de::{DeTable, DeValue};
 use crate::config::keys::{Key, SECTIONS, Section};
 use crate::config::nearest::nearest;
 use crate::config::value::Value;
-use crate::config::{Config, DEFAULT_PATH};
+use crate::config::{Config, DEFAULT_PATH, one_line};
 
 /// Columns of the commented default.
 const WIDTH: usize = 100;
@@ -19,7 +19,7 @@ const WIDTH: usize = 100;
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
     /// The file cannot be read.
-    #[error("cannot read {path}")]
+    #[error("cannot read {}", one_line(path))]
     Unreadable {
         /// The file.
         path: String,
@@ -27,7 +27,7 @@ pub enum ConfigError {
         source: io::Error,
     },
     /// The file is not TOML, or a key or value of it is wrong.
-    #[error("{path}:{line}: {problem}")]
+    #[error("{}:{line}: {}", one_line(path), one_line(problem))]
     Wrong {
         /// The file.
         path: String,
@@ -37,7 +37,7 @@ pub enum ConfigError {
         problem: String,
     },
     /// Keys do not go together.
-    #[error("{0}")]
+    #[error("{}", one_line(.0))]
     Together(String),
 }
 

@@ -5,6 +5,8 @@
 
 mod arguments;
 mod file;
+#[cfg(feature = "fuzzing")]
+pub(crate) mod fuzz;
 mod keys;
 mod nearest;
 mod value;
@@ -115,6 +117,15 @@ impl Config {
         }
         Ok(())
     }
+}
+
+/// A message on one line, whatever it quotes.
+fn one_line(message: &str) -> String {
+    let mut line = String::with_capacity(message.len());
+    for c in message.chars() {
+        if c.is_control() { line.extend(c.escape_default()) } else { line.push(c) }
+    }
+    line
 }
 
 /// Everything a network may be allowed, in words: `10.0.0.0/8 rw root_squash`.

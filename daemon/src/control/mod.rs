@@ -8,6 +8,8 @@
 mod application;
 mod call;
 mod events;
+#[cfg(feature = "fuzzing")]
+pub(crate) mod fuzz;
 pub mod http;
 mod listen;
 mod openapi;

@@ -69,7 +69,7 @@ impl HandleKey {
         Ok(Handle { dataset: DatasetId(number(4)), snapshot, inode: InodeNumber(number(20)) })
     }
 
-    fn tag(&self, body: &[u8]) -> [u8; TAG_LENGTH] {
+    pub(in crate::nfs) fn tag(&self, body: &[u8]) -> [u8; TAG_LENGTH] {
         let hash = blake3::keyed_hash(&self.0, body);
         *hash.as_bytes().first_chunk().expect("a hash is longer")
     }

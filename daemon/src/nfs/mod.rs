@@ -10,6 +10,8 @@
 mod buffers;
 mod connection;
 mod counters;
+#[cfg(feature = "fuzzing")]
+pub(crate) mod fuzz;
 mod handle;
 mod metrics;
 mod mount;

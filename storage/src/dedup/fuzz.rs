@@ -3,7 +3,7 @@
 use crate::dedup::codec::{decode, encode};
 use crate::format::{Checksum, Decoder, PoolId, Target};
 
-pub(crate) const TARGETS: [Target; 1] = [Target::new("saved-index-chunk", again).sealed(seal)];
+pub(crate) const TARGETS: [Target; 1] = [Target::new("saved-index-chunk", again).sealed(seal).within(2 << 20)];
 
 /// Reads a chunk of the pool and number that it tells; padding after it is not looked at.
 fn again(bytes: &[u8]) -> Option<Vec<u8>> {

@@ -7,7 +7,7 @@ use crate::format::{BlockHash, Checksum, Encoder, SlotId, Target};
 /// Where a header has its number of blocks.
 const COUNT_AT: usize = 7;
 
-pub(crate) const TARGETS: [Target; 1] = [Target::new("extent", again).sealed(seal)];
+pub(crate) const TARGETS: [Target; 1] = [Target::new("extent", again).sealed(seal).within(1 << 20)];
 
 /// Opens all blocks, each by the half of its hash that a leaf has.
 fn again(bytes: &[u8]) -> Option<Vec<u8>> {

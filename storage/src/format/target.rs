@@ -13,6 +13,8 @@ pub struct Target {
     pub seal: fn(&mut [u8]),
     /// What the bytes consist of, as far as others decode it.
     pub parts: fn(&[u8]) -> Vec<Vec<u8>>,
+    /// Bytes of memory that decoding may take beside a few times those that it is given.
+    pub memory: usize,
     /// The checksum that whoever refers to these bytes has of them.
     pub named: fn(&[u8]) -> Option<Checksum>,
 }
@@ -20,7 +22,7 @@ pub struct Target {
 impl Target {
     /// A structure that guards nothing, has no parts, and is not referred to.
     pub const fn new(name: &'static str, again: fn(&[u8]) -> Option<Vec<u8>>) -> Self {
-        Self { name, again, seal: |_| {}, parts: |_| Vec::new(), named: |_| None }
+        Self { name, again, seal: |_| {}, parts: |_| Vec::new(), memory: 64 << 10, named: |_| None }
     }
 
     /// The same with checksums of its own.
@@ -33,6 +35,12 @@ impl Target {
     #[must_use]
     pub const fn with_parts(self, parts: fn(&[u8]) -> Vec<Vec<u8>>) -> Self {
         Self { parts, ..self }
+    }
+
+    /// The same, which may take so many bytes of memory.
+    #[must_use]
+    pub const fn within(self, memory: usize) -> Self {
+        Self { memory, ..self }
     }
 
     /// The same, referred to by a checksum.

@@ -10,7 +10,10 @@ use crate::media::{Media, Simulator};
 const PREVIOUS_AT: usize = HASH_AT - 32;
 
 pub(crate) const TARGETS: [Target; 3] = [
-    Target::new("intent-group", group_again).sealed(seal).with_parts(|bytes| records(bytes).unwrap_or_default()),
+    Target::new("intent-group", group_again)
+        .sealed(seal)
+        .with_parts(|bytes| records(bytes).unwrap_or_default())
+        .named_by(|bytes| GroupHeader::decode(bytes).ok().map(|(_, hash)| hash)),
     Target::new("log-position", |bytes| {
         let mut from = Decoder::new(bytes);
         let position = LogPosition::decode(&mut from).ok().filter(|_| from.rest().is_empty())?;
@@ -18,7 +21,7 @@ pub(crate) const TARGETS: [Target; 3] = [
         position.encode(&mut out);
         Some(out.bytes)
     }),
-    Target::new("intent-log", log_again).sealed(seal_log),
+    Target::new("intent-log", log_again).sealed(seal_log).within(8 << 20),
 ];
 
 fn records(bytes: &[u8]) -> Option<Vec<Vec<u8>>> {

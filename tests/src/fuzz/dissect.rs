@@ -21,6 +21,9 @@ pub struct Found {
     pub target: &'static str,
 }
 
+/// Bytes of a radix node with all its children.
+const RADIX_LEN_MAX: usize = 24 + 46 * 64;
+
 /// Reads all files.
 pub fn read_files(media: &dyn Media) -> Result<Files> {
     let read = |name: String| -> Result<_> {
@@ -42,11 +45,13 @@ pub fn dissect(targets: &[Target], files: &Files) -> Vec<Found> {
                 let range = start..start.checked_add(length)?;
                 found.accepts(bytes.get(range.clone())?).then(|| Found { file: file.clone(), range, target })
             };
-            all.extend(candidates(&bytes[start..]).into_iter().find_map(place));
+            all.extend(candidates(&bytes[start..]).into_iter().filter_map(place));
         }
     }
     let lists: Vec<&Found> = all.iter().filter(|found| found.target == "free-log-list").collect();
-    let chunks: Vec<Found> = lists.into_iter().flat_map(|list| chunks(files, list)).collect();
+    let mut chunks: Vec<Found> = lists.into_iter().flat_map(|list| chunks(files, list)).collect();
+    chunks.sort_by_key(|found| (found.file.clone(), found.range.start));
+    chunks.dedup();
     all.extend(chunks);
     all
 }
@@ -84,7 +89,15 @@ fn candidates(bytes: &[u8]) -> Vec<(&'static str, usize)> {
         }
         Some(b"COWU") => Some(vec![("usage-page", 16 + 128 * 16)]),
         Some(b"COWH") => number(8, 4).map(|count| vec![("free-log-list", 12 + 50 * count)]),
-        Some(b"COWR") => number(16, 8).map(|bits| vec![("radix-node", 24 + 46 * bits.count_ones() as usize)]),
+        Some(b"COWR") => number(16, 8).map(|bits| {
+            let exact = 24 + 46 * bits.count_ones() as usize;
+            // Those of the usage table are padded.
+            [exact, RADIX_LEN_MAX]
+                .into_iter()
+                .filter(|length| *length == exact || exact < RADIX_LEN_MAX)
+                .map(|length| ("radix-node", length))
+                .collect()
+        }),
         Some(b"cowR") => Some(vec![("superblock-copy", 512), ("superblock-copy", 1024)]),
         Some(b"cowS") => Some(vec![("superblock-slot", 4096)]),
         Some(b"cowG") => number(12, 4).map(|len| vec![("intent-group", len)]),

@@ -6,8 +6,11 @@
 mod corpus;
 mod dissect;
 mod harvest;
+mod live;
 mod mutate;
 mod run;
+mod said;
+mod whole;
 
 use cow_storage::fuzz::Target;
 
@@ -15,9 +18,11 @@ pub use corpus::Corpus;
 pub use dissect::{Files, Found, dissect, read_files};
 pub use harvest::harvest;
 pub use mutate::Mutator;
-pub use run::{Budget, Finding, Tally, fuzz};
+pub use run::{Budget, Finding, Memory, Tally, fuzz};
+pub use said::said;
 
 /// All targets.
 pub fn targets() -> Vec<Target> {
-    cow_storage::fuzz::targets()
+    [cow_storage::fuzz::targets(), cowd::fuzz::targets()].concat()
 }
+pub use whole::{Outcome, Sealing, Specimen};

@@ -18,6 +18,18 @@ pub enum Budget {
     Time(Duration),
 }
 
+/// How the memory is measured that decoding takes, by whoever has an allocator that counts.
+#[derive(Clone, Copy)]
+pub struct Memory {
+    /// Bytes in use.
+    pub used: fn() -> usize,
+    /// Most bytes that were in use since the last call of this.
+    pub peak: fn() -> usize,
+}
+
+/// How many bytes of memory decoding may take for each byte that it is given.
+const MEMORY_FACTOR: usize = 32;
+
 /// What was fed.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Tally {
@@ -39,14 +51,14 @@ pub struct Finding {
 }
 
 /// Feeds a target. The error is the first input that it fails at.
-pub fn fuzz(target: &Target, seed: u64, budget: Budget) -> Result<Tally, Finding> {
+pub fn fuzz(target: &Target, seed: u64, budget: Budget, memory: Memory) -> Result<Tally, Finding> {
     let corpus = Corpus::of(target);
     for input in &corpus.seeds {
-        let accepted = feed(target, input)?;
+        let accepted = feed(target, input, memory)?;
         assert!(accepted, "{}: a seed is refused; if its format has changed, make the corpus again", target.name);
     }
     for input in &corpus.failures {
-        feed(target, input)?;
+        feed(target, input, memory)?;
     }
     let inputs: Vec<Vec<u8>> = corpus.seeds.into_iter().chain(corpus.failures).collect();
     let (mut mutator, mut tally) = (Mutator::new(seed), Tally::default());
@@ -58,14 +70,22 @@ pub fn fuzz(target: &Target, seed: u64, budget: Budget) -> Result<Tally, Finding
     while !is_spent(tally.inputs) {
         let input = mutator.input(target, &inputs);
         tally.inputs += 1;
-        tally.accepted += u64::from(feed(target, &input)?);
+        tally.accepted += u64::from(feed(target, &input, memory)?);
     }
     Ok(tally)
 }
 
 /// Whether the target accepts the input.
-fn feed(target: &Target, input: &[u8]) -> Result<bool, Finding> {
-    panic::catch_unwind(AssertUnwindSafe(|| target.accepts(input))).map_err(|cause| {
+fn feed(target: &Target, input: &[u8], memory: Memory) -> Result<bool, Finding> {
+    let accept = || {
+        let before = (memory.used)();
+        (memory.peak)();
+        let accepted = target.accepts(input);
+        let taken = (memory.peak)().saturating_sub(before);
+        assert!(taken <= target.memory + MEMORY_FACTOR * input.len(), "{} bytes took {taken} of memory", input.len());
+        accepted
+    };
+    panic::catch_unwind(AssertUnwindSafe(accept)).map_err(|cause| {
         let text = cause.downcast_ref::<String>().cloned();
         let message = text.or_else(|| cause.downcast_ref::<&str>().map(|text| (*text).to_owned()));
         Finding { target: target.name, path: write_down(target, input), message: message.unwrap_or_default() }

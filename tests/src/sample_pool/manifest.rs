@@ -3,7 +3,7 @@
 //! Invariant: two pools with the same lines cannot be told apart by reading them, but for what crashes may change.
 
 use std::collections::BTreeSet;
-use std::fmt::Write;
+use std::sync::Arc;
 
 use cow_storage::error::Error;
 use cow_storage::format::{InodeNumber, Timestamp};
@@ -12,43 +12,72 @@ use cow_storage::pool::Pool;
 
 type Result<T> = std::result::Result<T, Error>;
 
+/// Most bytes that are read of one stretch of a file.
+const FILE_LEN_MAX: u64 = 4 << 20;
 /// Bytes read at once.
 const READ_LEN: usize = 64 << 10;
 
 /// The lines of all datasets and snapshots.
 pub fn manifest(pool: &Pool) -> Result<String> {
     let mut text = String::new();
+    survey(pool, &mut |_, line| {
+        text.push_str(&line?);
+        text.push('\n');
+        Ok(())
+    })?;
+    Ok(text)
+}
+
+/// Calls `found` with what each line is about, and the line, or why there is none; until that fails.
+pub fn survey(pool: &Pool, found: &mut dyn FnMut(&str, Result<String>) -> Result<()>) -> Result<()> {
     let listing = pool.list()?;
     for dataset in &listing.datasets {
-        let created = dataset.created.seconds;
-        let _ = writeln!(text, "dataset {} {} created={created} {:?}", dataset.id.0, dataset.name, dataset.properties);
-        describe(&mut text, &dataset.name, &*pool.file_system(&dataset.name)?)?;
+        let (id, name, created) = (dataset.id.0, &dataset.name, dataset.created.seconds);
+        found(name, Ok(format!("dataset {id} {name} created={created} {:?}", dataset.properties)))?;
+        describe(name, pool.file_system(name), found)?;
     }
     for snapshot in &listing.snapshots {
         let name = pool.snapshot_name(snapshot.id)?;
         let (id, birth, parent) = (snapshot.id.0, snapshot.birth.0, snapshot.parent.map_or(0, |id| id.0));
         let (hash, holds) = (snapshot.root_hash, &snapshot.holds);
-        let _ = writeln!(text, "snapshot {id} {name} root={hash} birth={birth} parent={parent} holds={holds:?}");
-        describe(&mut text, &name, &*pool.file_system(&name)?)?;
+        found(&name, Ok(format!("snapshot {id} {name} root={hash} birth={birth} parent={parent} holds={holds:?}")))?;
+        describe(&name, pool.file_system(&name), found)?;
     }
     for dataset in pool.destroyed()?.datasets {
-        let _ = writeln!(text, "destroyed {} {}", dataset.id.0, dataset.name);
+        found(&format!("destroyed {}", dataset.name), Ok(format!("destroyed {} {}", dataset.id.0, dataset.name)))?;
     }
-    Ok(text)
+    Ok(())
 }
 
-fn describe(text: &mut String, of: &str, files: &dyn FileSystem) -> Result<()> {
-    let mut seen = BTreeSet::new();
+/// Most objects of a file system that are looked at: one that is damaged may have no end.
+const OBJECTS_MAX: usize = 2000;
+
+fn describe(
+    of: &str,
+    files: Result<Arc<dyn FileSystem>>,
+    found: &mut dyn FnMut(&str, Result<String>) -> Result<()>,
+) -> Result<()> {
+    let files = match files {
+        Ok(files) => files,
+        Err(error) => return found(&format!("{of} /"), Err(error)),
+    };
+    let (mut seen, mut count) = (BTreeSet::new(), 0);
     let mut waiting = vec![(InodeNumber::ROOT, String::new())];
-    while let Some((inode, path)) = waiting.pop() {
-        let attributes = files.attributes(inode)?;
-        let hash = hash_of(files, &attributes)?;
-        let _ = writeln!(text, "{of} /{path} {} content={hash}", words(&attributes));
-        if attributes.kind != FileKind::Directory || !seen.insert(inode) {
+    while let Some((inode, path)) = waiting.pop().filter(|_| count < OBJECTS_MAX) {
+        count += 1;
+        let key = format!("{of} /{path}");
+        let line = || {
+            let attributes = files.attributes(inode)?;
+            Ok(format!("{key} {} content={}", words(&attributes), hash_of(&*files, &attributes)?))
+        };
+        found(&key, line())?;
+        let is_directory = files.attributes(inode).is_ok_and(|found| found.kind == FileKind::Directory);
+        if !is_directory || !seen.insert(inode) {
             continue;
         }
-        let entries = entries(files, inode)?;
         let below = |name: &[u8]| format!("{path}/{}", name.escape_ascii()).trim_start_matches('/').to_owned();
+        // Where it cannot be listed, its line has told so.
+        let entries = entries(&*files, inode).unwrap_or_default();
         waiting.extend(entries.iter().map(|(name, inode)| (*inode, below(name))));
     }
     Ok(())
@@ -109,7 +138,9 @@ fn hash_bytes(files: &dyn FileSystem, attributes: &Attributes, hasher: &mut blak
     let (inode, mut offset) = (attributes.inode, 0);
     let mut buffer = vec![0; READ_LEN];
     while let Some(start) = files.seek(inode, offset, SeekTarget::Data)? {
-        let end = files.seek(inode, start, SeekTarget::Hole)?.unwrap_or(attributes.size);
+        let hole = files.seek(inode, start, SeekTarget::Hole)?.unwrap_or(attributes.size);
+        // Whatever a damaged file claims, reading it comes to an end.
+        let end = hole.min(start + FILE_LEN_MAX);
         hasher.update(&start.to_le_bytes()).update(&end.to_le_bytes());
         offset = start;
         while offset < end {
@@ -121,7 +152,7 @@ fn hash_bytes(files: &dyn FileSystem, attributes: &Attributes, hasher: &mut blak
             hasher.update(&buffer[..read.length]);
             offset += read.length as u64;
         }
-        offset = end;
+        offset = hole.max(end);
     }
     Ok(())
 }

@@ -6,4 +6,4 @@ mod build;
 mod manifest;
 
 pub use build::{at, build, open};
-pub use manifest::manifest;
+pub use manifest::{manifest, survey};

@@ -11,9 +11,13 @@ mod socket;
 
 use std::time::Duration;
 
+#[cfg(feature = "fuzzing")]
+pub(in crate::control) use crate::control::http::incoming::Incoming;
 pub use crate::control::http::incoming::Refusal;
 pub use crate::control::http::message::{Body, Method, Request, Response, Transport};
 pub use crate::control::http::server::{Handler, Listener, Server};
+#[cfg(feature = "fuzzing")]
+pub(in crate::control) use crate::control::http::socket::Socket;
 
 /// What the server takes on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
