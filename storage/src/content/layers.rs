@@ -58,12 +58,17 @@ impl Layers {
     /// Makes the open overlay the frozen one, and opens an empty one; returns false, and changes nothing, if it is
     /// empty. No [`crate::content::Edit`] may be under way, nor another overlay be frozen.
     pub fn freeze(&mut self) -> bool {
-        assert!(self.frozen.is_none(), "a frozen overlay waits to be written back");
         if self.open.read().is_empty() {
             return false;
         }
-        self.frozen = Some(std::mem::take(&mut self.open));
+        self.freeze_even_if_empty();
         true
+    }
+
+    /// The same whatever is in it.
+    pub fn freeze_even_if_empty(&mut self) {
+        assert!(self.frozen.is_none(), "a frozen overlay waits to be written back");
+        self.frozen = Some(std::mem::take(&mut self.open));
     }
 
     /// Puts the root in place that has all of the frozen overlay in it.

@@ -86,6 +86,11 @@ impl Core {
     fn try_commit_whole(&self, now: Timestamp) -> Result<()> {
         let mut committed = self.committed.lock();
         self.check()?;
+        // Poisoned while that is locked: else another might commit upon what this one left unfinished.
+        self.commit_all(&mut committed, now).inspect_err(|_| self.poison())
+    }
+
+    fn commit_all(&self, committed: &mut MutexGuard<'_, Committed>, now: Timestamp) -> Result<()> {
         let cut = self.cut_whole(false);
         let has_moved = self.moved.swap(false, Ordering::AcqRel);
         let is_folded = self.store.account().totals().pending == 0;
@@ -94,7 +99,7 @@ impl Core {
         let ticket = cut.ticket;
         // What a commit frees, and what it folds, is given back by the second after it.
         if committed.idle <= 2 {
-            self.write_whole(&mut committed, cut, now)?;
+            self.write_whole(committed, cut, now)?;
             self.tally.whole_commits.fetch_add(1, Ordering::Relaxed);
         }
         self.last_whole.store(ticket, Ordering::Release);

@@ -61,10 +61,12 @@ impl Core {
     pub fn cut_some(&self, committed: &Committed, heads: &[Holder]) -> Cut {
         let _gate = self.gate.write();
         let ticket = self.next_ticket();
-        let (jobs, waiting): (Vec<_>, _) = std::mem::take(&mut *self.jobs.lock())
+        let mut queue = self.jobs.lock();
+        let (jobs, waiting): (Vec<_>, _) = std::mem::take(&mut *queue)
             .into_iter()
             .partition(|job| committed.reserved.is_none() || !self.is_any_frozen(&job.heads));
-        *self.jobs.lock() = waiting;
+        *queue = waiting;
+        drop(queue);
         let holders: BTreeSet<Holder> = jobs.iter().flat_map(|job| &job.heads).chain(heads).copied().collect();
         let known = self.heads.lock();
         holders.iter().filter_map(|holder| known.get(holder)).for_each(|head| head.note_cut(ticket));

@@ -164,8 +164,12 @@ impl Head {
     pub fn freeze(self: &Arc<Self>) -> Option<Frozen> {
         let mut operations = self.operations.lock();
         let mut present = self.present.write();
-        if !present.layers.freeze() && !operations.wants_numbers {
-            return None;
+        if !present.layers.freeze() {
+            if !operations.wants_numbers {
+                return None;
+            }
+            // So that all see that the head belongs to this commit: it is to give it the root that it has now.
+            present.layers.freeze_even_if_empty();
         }
         let overlay = present.layers.frozen().cloned().unwrap_or_default();
         let (dirty_len, change) = {

@@ -110,6 +110,18 @@ fn snapshots_stay_clones_part_and_rewinds_destroy_nothing() {
     assert_eq!(pool.commit(NOW).unwrap_err().kind(), ErrorKind::Stale);
 }
 
+/// Else another commit would pass that one, and be undone by it: it gives the head the root that it had at the cut.
+#[test]
+fn a_head_that_only_wants_inode_numbers_belongs_to_the_commit_that_cut_it() {
+    let pool = new_pool(&(Arc::new(Simulator::new()) as Arc<dyn Media>));
+    pool.create_dataset("d", &Properties::default(), NOW).unwrap();
+    let head = pool.core.head(pool.core.catalog.read().resolve("d").unwrap()).unwrap();
+    assert!(!head.operate().unwrap().has_number());
+    pool.core.note_dirty(&head, 0, 0);
+    let cut = pool.core.cut_whole(false);
+    assert!(cut.heads.len() == 1 && head.is_frozen());
+}
+
 #[test]
 fn what_is_destroyed_can_be_taken_back_and_gives_its_space_when_purged() {
     let disk: Arc<dyn Media> = Arc::new(Simulator::new());

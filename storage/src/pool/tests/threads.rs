@@ -9,4 +9,6 @@ mod counts;
 mod epochs;
 mod log;
 mod orders;
+mod pools;
+mod registers;
 mod segments;

@@ -2,7 +2,7 @@
 //!
 //! `COW_ROUNDS` is how many times as long as usual to try, each time with other seeds; `COW_FIRST_ROUND` is the one to
 //! begin with. With shuttle, the order of a failure is written to a file in the directory `COW_SCHEDULES`, and followed again
-//! when that file is named by `COW_SCHEDULE`.
+//! when that file is named by `COW_SCHEDULE`. With `COW_TELL` tests tell what they do.
 
 use crate::media::Choices;
 
@@ -44,7 +44,7 @@ pub fn in_many_orders(count: usize, test: fn(Choices)) {
     }
 }
 
-/// The same on real threads, which bring the order.
+/// The same on real threads, which bring the order; the less often, as that costs more there.
 #[cfg(not(cow_shuttle))]
 pub fn in_many_orders(count: usize, test: fn(Choices)) {
     struct Tell(u64);
@@ -55,7 +55,7 @@ pub fn in_many_orders(count: usize, test: fn(Choices)) {
             }
         }
     }
-    for seed in rounds().flat_map(|round| (0..count as u64).map(move |number| round << 32 | number)) {
+    for seed in rounds().flat_map(|round| (0..count as u64 / 4).map(move |number| round << 32 | number)) {
         let _tell = Tell(seed);
         test(Choices::new(seed));
     }
@@ -64,4 +64,11 @@ pub fn in_many_orders(count: usize, test: fn(Choices)) {
 /// A choice of its own for each of `count` threads.
 pub fn split(choices: &mut Choices, count: usize) -> Vec<Choices> {
     (0..count).map(|_| Choices::new(choices.below(u64::MAX))).collect()
+}
+
+/// Tells what is done, if that is wanted.
+pub fn tell(what: impl Fn() -> String) {
+    if std::env::var_os("COW_TELL").is_some() {
+        eprintln!("{}", what());
+    }
 }
