@@ -13,3 +13,4 @@ pub mod random;
 pub mod sample_pool;
 pub mod scratch;
 pub mod served;
+pub mod small;

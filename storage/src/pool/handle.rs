@@ -46,6 +46,12 @@ impl Pool {
         rescue::recover(media)
     }
 
+    /// What the intent log of a pool that is not open has been promised since the last commit: its records, as they are stored, in
+    /// order. Opening applies them; this changes nothing.
+    pub fn promised(media: &dyn Media) -> Result<Vec<Vec<u8>>> {
+        open::promised(media)
+    }
+
     /// Opens a pool, recovering what was promised. `boot` is random: the seed of the write verifier.
     pub fn open(
         media: Arc<dyn Media>,

@@ -204,6 +204,15 @@ fn open_from(
     Ok(Arc::new(core))
 }
 
+/// The records that opening would apply, in order, and that no commit has yet. Changes nothing.
+pub fn promised(media: &dyn Media) -> Result<Vec<Vec<u8>>> {
+    let newest = Superblock::both(media)?.into_iter().flatten().max_by_key(|found| found.commit);
+    let newest = newest.ok_or_else(|| Error::new(ErrorKind::Corrupt, "neither superblock slot is whole"))?;
+    let payload = Payload::decode(&newest.payload)?;
+    let records = IntentLog::look(media, log_id(&payload.secret), payload.log)?;
+    Ok(records.into_iter().map(|record| record.bytes).collect())
+}
+
 /// What marks the log's groups: nobody who does not know the secret can make bytes that look like one.
 pub fn log_id(secret: &[u8; 32]) -> PoolId {
     let key = derive_key(secret, "intent log");

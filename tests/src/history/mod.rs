@@ -25,7 +25,7 @@ mod program;
 mod run;
 mod steps;
 mod swarm;
-mod tree;
+pub(crate) mod tree;
 mod verb;
 mod verbs;
 mod world;

@@ -15,24 +15,24 @@ use cow_storage::fs::{Attributes, Caller, Context, FileKind, FileSystem, SeekTar
 const READ_LEN_MAX: u64 = 1 << 20;
 
 /// A range of a file and its bytes.
-pub(super) type Piece = (Range<u64>, Arc<[u8]>);
+pub(crate) type Piece = (Range<u64>, Arc<[u8]>);
 
 /// What a file system holds.
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
-pub(super) struct Tree {
+pub(crate) struct Tree {
     pub objects: BTreeMap<InodeNumber, Object>,
 }
 
 /// An inode and all that belongs to it.
 #[derive(Clone, PartialEq, Eq)]
-pub(super) struct Object {
+pub(crate) struct Object {
     pub attributes: Attributes,
     pub xattrs: BTreeMap<Vec<u8>, Vec<u8>>,
     pub body: Body,
 }
 
 #[derive(Clone, PartialEq, Eq)]
-pub(super) enum Body {
+pub(crate) enum Body {
     /// What is allocated, in order.
     File(Vec<Piece>),
     Directory(Vec<(Vec<u8>, InodeNumber, FileKind)>),
