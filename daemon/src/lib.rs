@@ -3,12 +3,14 @@
 //! The modules are floors, ground floor first; a paragraph of `mod` lines is one floor. A module
 //! uses floors below its own, never a neighbour and never one above (`tests/architecture.rs`).
 
+pub mod bell;
 pub mod clock;
 pub mod executor;
 pub mod idle;
 pub mod metrics;
 pub mod notify;
 
+pub mod damage;
 pub mod events;
 pub mod logging;
 pub mod shares;
@@ -16,6 +18,7 @@ pub mod shares;
 pub mod config;
 pub mod jobs;
 pub mod maintenance;
+pub mod scrubbing;
 pub mod workflows;
 
 pub mod service;

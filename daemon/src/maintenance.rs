@@ -10,10 +10,12 @@ use std::time::{Duration, Instant};
 
 use cow_storage::error::{ErrorKind, Result};
 use cow_storage::format::Timestamp;
-use cow_storage::pool::{Damage, Pool};
-use parking_lot::{Condvar, Mutex};
+use cow_storage::pool::Pool;
+use parking_lot::Mutex;
 
+use crate::bell::Bell;
 use crate::clock;
+use crate::damage::Damages;
 use crate::idle::Quiet;
 use crate::logging::Chain;
 use crate::metrics::Page;
@@ -25,8 +27,6 @@ const COMMIT_POLL: Duration = Duration::from_millis(5);
 const RECLAIM_BUDGET: u64 = 1 << 12;
 /// Bytes moved in one step.
 const CLEAN_BUDGET: u64 = 4 << 20;
-/// Bytes scrubbed in one step.
-const SCRUB_BUDGET: u64 = 4 << 20;
 /// How long the background rests when there is nothing to do.
 const IDLE_REST: Duration = Duration::from_secs(2);
 /// In times of quiet each cache is left so large a part of its budget.
@@ -43,10 +43,6 @@ pub struct Pace {
     pub undelete_window: Duration,
     /// How long nothing must have been asked before memory is given back; zero is never.
     pub quiet_after: Duration,
-    /// How long after a scrub has ended the next one begins; zero is never.
-    pub scrub_interval: Duration,
-    /// Most bytes that scrubbing reads in a second.
-    pub scrub_rate: u64,
 }
 
 /// The threads. Dropping it stops them.
@@ -67,25 +63,17 @@ struct Shared {
     failed: AtomicU64,
     quiets: AtomicU64,
     when_quiet: Mutex<Vec<Box<dyn Fn() + Send + Sync>>>,
-    damaged: AtomicU64,
-    scrubbed: AtomicU64,
-    scrubs: AtomicU64,
-    orders: Mutex<Orders>,
-    changed: Condvar,
-}
-
-#[derive(Default)]
-struct Orders {
-    stop: bool,
-    background_now: bool,
+    damages: Arc<Damages>,
+    bell: Bell,
 }
 
 impl Maintenance {
-    /// Begins to look after `pool`. `on_poisoned` is called once, when the pool takes no more writes.
+    /// Begins to look after `pool`, and tells `damages` what it comes upon. `on_poisoned` is called once, when the pool takes no more writes.
     pub fn start(
         pool: Pool,
         pace: Pace,
         notifier: Arc<Notifier>,
+        damages: Arc<Damages>,
         on_poisoned: Box<dyn Fn() + Send + Sync>,
     ) -> std::io::Result<Self> {
         let shared = Arc::new(Shared {
@@ -100,11 +88,8 @@ impl Maintenance {
             failed: AtomicU64::new(0),
             quiets: AtomicU64::new(0),
             when_quiet: Mutex::default(),
-            damaged: AtomicU64::new(0),
-            scrubbed: AtomicU64::new(0),
-            scrubs: AtomicU64::new(0),
-            orders: Mutex::default(),
-            changed: Condvar::new(),
+            damages,
+            bell: Bell::default(),
         });
         let spawn = |name: &str, run: fn(&Shared)| {
             let shared = shared.clone();
@@ -116,8 +101,7 @@ impl Maintenance {
 
     /// Asks the background to look for work now.
     pub fn wake(&self) {
-        self.shared.orders.lock().background_now = true;
-        self.shared.changed.notify_all();
+        self.shared.bell.ring();
     }
 
     /// Has `release` called when nothing has been asked for a while, after the pool gave memory back.
@@ -132,8 +116,7 @@ impl Maintenance {
 
     /// Ends the threads after the steps that they are in.
     pub fn stop(&self) {
-        self.shared.orders.lock().stop = true;
-        self.shared.changed.notify_all();
+        self.shared.bell.stop();
         for thread in self.threads.lock().drain(..) {
             let _ = thread.join();
         }
@@ -156,10 +139,7 @@ impl Maintenance {
             "Times that memory was given back as nothing was asked.",
             count(&shared.quiets),
         );
-        let damaged = count(&shared.damaged);
-        page.counter("cow_damage_found_total", "Damage that background work came upon and passed by.", damaged);
-        page.counter("cow_scrubbed_bytes_total", "Stored bytes that scrubbing read.", count(&shared.scrubbed));
-        page.counter("cow_scrubs_total", "Scrubs that came to their end.", count(&shared.scrubs));
+        shared.damages.metrics(page);
         let poisoned = u64::from(self.is_poisoned());
         page.gauge("cow_pool_poisoned", "1 when the pool takes no more writes until it is reopened.", poisoned);
     }
@@ -178,10 +158,10 @@ impl Shared {
         let mut failed_rest = FAILED_RESTS[0];
         // A third of what the manager allows, so that one late turn does not kill the daemon.
         let feed_after = self.notifier.watchdog().map(|limit| limit / 3);
-        while self.rest(COMMIT_POLL, |_| false) {
+        while self.bell.sleep(COMMIT_POLL) {
             if self.pool.commit_due() || committed.elapsed() >= self.pace.commit_interval {
                 if self.step("commit", self.pool.commit(clock::now())).is_none() {
-                    if !self.rest(failed_rest, |_| false) {
+                    if !self.bell.sleep(failed_rest) {
                         return;
                     }
                     failed_rest = (failed_rest * 2).min(FAILED_RESTS[1]);
@@ -200,8 +180,7 @@ impl Shared {
     fn background(&self) {
         let (mut rest, mut failed_rest) = (Duration::ZERO, FAILED_RESTS[0]);
         let mut quiet = Quiet::new(self.pace.quiet_after, Instant::now());
-        let mut scrub_due = (!self.pace.scrub_interval.is_zero()).then(Instant::now);
-        while self.rest(rest, |orders| std::mem::take(&mut orders.background_now)) {
+        while self.bell.rest(rest) {
             let began = Instant::now();
             let more = self.background_step();
             rest = match more {
@@ -210,10 +189,6 @@ impl Shared {
                 Some(false) => IDLE_REST,
                 None => failed_rest,
             };
-            scrub_due = scrub_due.and_then(|due| self.scrub_when_due(due));
-            if let Some(due) = scrub_due.filter(|_| more.is_some()) {
-                rest = rest.min(due.saturating_duration_since(Instant::now()));
-            }
             if quiet.look(&self.pool.counters(), Instant::now()) {
                 self.give_memory_back();
             }
@@ -227,32 +202,11 @@ impl Shared {
         let purged = self.step("purge what was destroyed", self.pool.purge(self.purge_before(now), now))?;
         let reclaimed = self.step("reclaim", self.pool.reclaim_step(RECLAIM_BUDGET, now))?;
         let cleaned = self.step("clean", self.pool.clean_step(CLEAN_BUDGET, now))?;
-        reclaimed.damage.iter().chain(&cleaned.damage).for_each(|damage| self.tell_damage(damage));
+        reclaimed.damage.iter().chain(&cleaned.damage).for_each(|damage| self.damages.tell(damage));
         self.purged.fetch_add(purged, Ordering::Relaxed);
         self.reclaimed.fetch_add(reclaimed.done, Ordering::Relaxed);
         self.cleaned.fetch_add(cleaned.done, Ordering::Relaxed);
         Some(purged > 0 || !reclaimed.idle || !cleaned.idle)
-    }
-
-    /// Scrubs a piece if its time has come. Returns when the next one is due.
-    fn scrub_when_due(&self, due: Instant) -> Option<Instant> {
-        let began = Instant::now();
-        if began < due {
-            return Some(due);
-        }
-        let goes_on = self.pool.scrub_pass().is_some_and(|pass| pass.is_under_way());
-        let begun = if goes_on { Ok(()) } else { self.pool.scrub_start(false, clock::now()) };
-        let step = begun.and_then(|()| self.pool.scrub_step(SCRUB_BUDGET, clock::now()));
-        let Some(step) = self.step("scrub", step) else {
-            return began.checked_add(FAILED_RESTS[1]);
-        };
-        step.damage.iter().for_each(|damage| self.tell_damage(damage));
-        self.scrubbed.fetch_add(step.done, Ordering::Relaxed);
-        if step.idle {
-            self.scrubs.fetch_add(1, Ordering::Relaxed);
-            return began.checked_add(self.pace.scrub_interval);
-        }
-        began.checked_add(Duration::from_millis(step.done.saturating_mul(1000) / self.pace.scrub_rate.max(1)))
     }
 
     fn give_memory_back(&self) {
@@ -265,13 +219,6 @@ impl Shared {
     fn purge_before(&self, now: Timestamp) -> Timestamp {
         let window = i64::try_from(self.pace.undelete_window.as_secs()).unwrap_or(i64::MAX);
         Timestamp { seconds: now.seconds.saturating_sub(window), ..now }
-    }
-
-    /// Damage keeps the background from nothing: it goes on beside it, and whoever reads the log can look further.
-    fn tell_damage(&self, damage: &Damage) {
-        self.damaged.fetch_add(1, Ordering::Relaxed);
-        let (dataset, problem) = (damage.dataset.as_deref().unwrap_or_default(), &damage.problem);
-        tracing::warn!(dataset, problem, "what is stored is damaged; 'cowctl verify' tells what that hits");
     }
 
     /// Logs a failure, and tells once that the pool is poisoned.
@@ -290,20 +237,6 @@ impl Shared {
         }
         None
     }
-
-    /// Waits for some time, or until `woken`. Returns false once the threads shall end.
-    fn rest(&self, time: Duration, mut woken: impl FnMut(&mut Orders) -> bool) -> bool {
-        let until = Instant::now() + time;
-        let mut orders = self.orders.lock();
-        loop {
-            if orders.stop {
-                return false;
-            }
-            if woken(&mut orders) || self.changed.wait_until(&mut orders, until).timed_out() {
-                return !orders.stop;
-            }
-        }
-    }
 }
 
 #[cfg(test)]
@@ -312,8 +245,7 @@ mod tests {
 
     use cow_storage::catalog::Properties;
     use cow_storage::executor::Inline;
-    use cow_storage::format::{InodeNumber, PoolId};
-    use cow_storage::fs::{AttributeChange, Caller, Context, NewObject, Stability};
+    use cow_storage::format::PoolId;
     use cow_storage::media::{Media, Simulator};
     use cow_storage::pool::{Budgets, NewPool};
 
@@ -322,13 +254,7 @@ mod tests {
     const PATIENCE: Duration = Duration::from_secs(60);
 
     fn pace(commit_millis: u64) -> Pace {
-        Pace {
-            commit_interval: Duration::from_millis(commit_millis),
-            undelete_window: PATIENCE,
-            quiet_after: PATIENCE,
-            scrub_interval: Duration::ZERO,
-            scrub_rate: 50 << 20,
-        }
+        Pace { commit_interval: Duration::from_millis(commit_millis), undelete_window: PATIENCE, quiet_after: PATIENCE }
     }
 
     fn pool() -> (Arc<Simulator>, Pool) {
@@ -338,16 +264,6 @@ mod tests {
         Pool::create(&media, &new).unwrap();
         let pool = Pool::open(media, Arc::new(Inline), Budgets::default(), 3, clock::now()).unwrap();
         (simulator, pool)
-    }
-
-    fn write(pool: &Pool, dataset: &str) {
-        let context = Context { now: clock::now(), caller: Caller::Superuser, durable: true };
-        let (object, initial) = (NewObject::Regular { exclusive: None }, AttributeChange::default());
-        let files = pool.file_system(dataset).unwrap();
-        let file = files.create(&context, InodeNumber::ROOT, b"f", &object, 0o644, &initial).unwrap().object.inode;
-        let bytes: Vec<u8> =
-            (0..100_000_u32).flat_map(|number| number.wrapping_mul(2_654_435_761).to_le_bytes()).collect();
-        files.write(&context, file, 0, &bytes, Stability::File).unwrap();
     }
 
     fn wait_until(reached: impl Fn() -> bool) {
@@ -371,7 +287,8 @@ mod tests {
         pool.destroy("old", false, long_ago).unwrap();
         pool.destroy("new", false, now).unwrap();
         let before = pool.counters().commits;
-        let maintenance = Maintenance::start(pool.clone(), pace, Arc::default(), Box::new(|| ())).unwrap();
+        let maintenance =
+            Maintenance::start(pool.clone(), pace, Arc::default(), Arc::default(), Box::new(|| ())).unwrap();
         let destroyed = || pool.destroyed().unwrap().datasets.into_iter().map(|info| info.name).collect::<Vec<_>>();
         wait_until(|| destroyed() == ["new"] && pool.counters().commits > before);
         maintenance.stop();
@@ -384,7 +301,8 @@ mod tests {
         pool.create_dataset("a", &Properties::default(), clock::now()).unwrap();
         let quiet_after = Duration::from_millis(50);
         let pace = Pace { quiet_after, ..pace(5) };
-        let maintenance = Maintenance::start(pool.clone(), pace, Arc::default(), Box::new(|| ())).unwrap();
+        let maintenance =
+            Maintenance::start(pool.clone(), pace, Arc::default(), Arc::default(), Box::new(|| ())).unwrap();
         let (tell, told) = channel();
         maintenance.when_quiet(Box::new(move || tell.send(()).unwrap()));
         for _ in 0..2 {
@@ -403,37 +321,12 @@ mod tests {
     }
 
     #[test]
-    fn scrubs_follow_each_other_and_tell_of_damage() {
-        let (simulator, pool) = pool();
-        pool.create_dataset("a", &Properties::default(), clock::now()).unwrap();
-        write(&pool, "a");
-        pool.commit(clock::now()).unwrap();
-        for never in [true, false] {
-            let scrub_interval = if never { Duration::ZERO } else { Duration::from_millis(1) };
-            let pace = Pace { scrub_interval, ..pace(60_000) };
-            let maintenance = Maintenance::start(pool.clone(), pace, Arc::default(), Box::new(|| ())).unwrap();
-            let count = |count: &AtomicU64| count.load(Ordering::Relaxed);
-            if never {
-                thread::sleep(Duration::from_millis(100));
-                assert_eq!(count(&maintenance.shared.scrubs), 0);
-                continue;
-            }
-            wait_until(|| count(&maintenance.shared.scrubs) > 2);
-            assert!(count(&maintenance.shared.scrubbed) > 0 && count(&maintenance.shared.damaged) == 0);
-            for name in simulator.list().unwrap().iter().filter(|name| name.starts_with("data-")) {
-                simulator.corrupt(name, 1000, 1).unwrap();
-            }
-            wait_until(|| count(&maintenance.shared.damaged) > 0);
-        }
-    }
-
-    #[test]
     fn a_poisoned_pool_is_told_of_once() {
         let (simulator, pool) = pool();
         let pace = pace(1);
         let (tell, told) = channel();
         let on_poisoned = Box::new(move || tell.send(()).unwrap());
-        let maintenance = Maintenance::start(pool.clone(), pace, Arc::default(), on_poisoned).unwrap();
+        let maintenance = Maintenance::start(pool.clone(), pace, Arc::default(), Arc::default(), on_poisoned).unwrap();
         assert!(!maintenance.is_poisoned());
         simulator.fail_flush(0);
         let _ = pool.create_dataset("a", &Properties::default(), clock::now());

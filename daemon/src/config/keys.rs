@@ -127,15 +127,15 @@ pub const SECTIONS: [Section; 7] = [
                 name: "scrub_interval",
                 flag: None,
                 default: "\"0s\"",
-                about: "All that is stored is read and checked bit by bit in the background, from the start of cowd on and again when \
-                        so long has passed since it was done. As in \"30d\"; 0s is never.",
+                about: "All that is stored is read and checked bit by bit in the background, and again when so long has passed \
+                        since it was done, restarts or not. As in \"30d\"; 0s is only when 'cowctl scrub start' says so.",
                 set: |config, value| value.duration().map(|interval| config.scrub_interval = interval),
             },
             Key {
                 name: "scrub_rate",
                 flag: None,
                 default: "\"50 MiB\"",
-                about: "Most bytes that this reads in a second.",
+                about: "Most bytes that scrubbing reads in a second; less while others read or write.",
                 set: |config, value| budget(value).map(|rate| config.scrub_rate = rate),
             },
         ],

@@ -20,12 +20,14 @@ use cow_storage::pool::Pool;
 use crate::clock;
 use crate::config::Config;
 use crate::control::{Control, Token};
+use crate::damage::Damages;
 use crate::events::Events;
 use crate::jobs::{Jobs, Limits};
 use crate::logging::Chain;
 use crate::maintenance::{Maintenance, Pace};
 use crate::metrics::process;
 use crate::notify::Notifier;
+use crate::scrubbing::{self, Scrubber};
 use crate::service::{Parts, Service};
 use crate::shares::{PoolViews, Shares};
 
@@ -40,6 +42,7 @@ const JOBS_STOP_TIME_MAX: Duration = Duration::from_secs(20);
 pub struct Daemon {
     pool: Pool,
     maintenance: Arc<Maintenance>,
+    scrubber: Arc<Scrubber>,
     jobs: Arc<Jobs>,
     service: Arc<Service>,
     nfs: Arc<Nfs>,
@@ -69,12 +72,13 @@ impl Daemon {
             commit_interval: config.commit_interval,
             undelete_window: config.undelete_window,
             quiet_after: config.quiet_after,
-            scrub_interval: config.scrub_interval,
-            scrub_rate: config.scrub_rate,
         };
-        let maintenance = Maintenance::start(pool.clone(), pace, notifier.clone(), on_poisoned);
+        let (damages, events) = (Arc::new(Damages::default()), Arc::new(Events::default()));
+        let maintenance = Maintenance::start(pool.clone(), pace, notifier.clone(), damages.clone(), on_poisoned);
         let maintenance = Arc::new(maintenance.map_err(|error| failure(&error, failure::THREADS))?);
-        let events = Arc::new(Events::default());
+        let pace = scrubbing::Pace { interval: config.scrub_interval, rate: config.scrub_rate };
+        let scrubber = Scrubber::start(pool.clone(), pace, damages, events.clone());
+        let scrubber = Arc::new(scrubber.map_err(|error| failure(&error, failure::THREADS))?);
         let limits = Limits { running: config.jobs_running_max, kept: config.jobs_kept_max };
         let jobs = Jobs::new(limits, events.clone());
         let shares = Arc::new(Shares::default());
@@ -86,17 +90,18 @@ impl Daemon {
             jobs: jobs.clone(),
             events,
             maintenance: maintenance.clone(),
+            scrubber: scrubber.clone(),
             undelete_window: config.undelete_window,
             http: http.map(|address| address.to_string()),
         })?;
         let nfs = Arc::new(Nfs::start(config, Arc::new(PoolViews::new(pool.clone(), shares)), &pool)?);
         service.set_front(nfs.clone());
-        add_metrics(&service, &maintenance, &nfs);
+        add_metrics(&service, &maintenance, &scrubber, &nfs);
         let front = nfs.clone();
         maintenance.when_quiet(Box::new(move || front.release_memory()));
         let control = Control::start(listeners, service.clone(), token);
         let control = control.map_err(|error| failure(&error, failure::THREADS))?;
-        let daemon = Self { pool, maintenance, jobs, service, nfs, control, socket };
+        let daemon = Self { pool, maintenance, scrubber, jobs, service, nfs, control, socket };
         daemon.announce(notifier, began);
         Ok(daemon)
     }
@@ -135,6 +140,7 @@ impl Daemon {
             tracing::warn!("a job does not end; what it did is kept as far as it came");
         }
         self.nfs.stop();
+        self.scrubber.stop();
         self.maintenance.stop();
         match self.pool.close(clock::now()) {
             Ok(()) => tracing::info!(millis = began.elapsed().as_millis() as u64, "stopped"),
@@ -145,7 +151,7 @@ impl Daemon {
     }
 }
 
-fn add_metrics(service: &Arc<Service>, maintenance: &Arc<Maintenance>, nfs: &Arc<Nfs>) {
+fn add_metrics(service: &Arc<Service>, maintenance: &Arc<Maintenance>, scrubber: &Arc<Scrubber>, nfs: &Arc<Nfs>) {
     let metrics = service.metrics();
     // Not the service itself: it would own itself and never go, nor would the pool.
     let weak = Arc::downgrade(service);
@@ -156,6 +162,8 @@ fn add_metrics(service: &Arc<Service>, maintenance: &Arc<Maintenance>, nfs: &Arc
     }));
     let maintenance = maintenance.clone();
     metrics.add(Box::new(move |page| maintenance.metrics(page)));
+    let scrubber = scrubber.clone();
+    metrics.add(Box::new(move |page| scrubber.metrics(page)));
     let nfs = nfs.clone();
     metrics.add(Box::new(move |page| nfs.metrics(page)));
     metrics.add(Box::new(process));

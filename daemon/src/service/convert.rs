@@ -8,6 +8,7 @@ use cow_storage::format::{DatasetId, SnapshotId};
 use cow_storage::pool::{Backlog, Counters, Listing, PoolSpace, VerifyReport};
 
 use crate::clock;
+use crate::damage::shown_damage;
 use crate::service::{Answer, Service};
 
 /// Names of datasets and full names of snapshots, by id.
@@ -200,13 +201,8 @@ pub fn shown_counters(counters: &Counters) -> v1::Counters {
 
 /// What a verification found.
 pub fn shown_report(report: VerifyReport) -> v1::VerifyReport {
-    let damage = report.damage.into_iter().map(|damage| v1::Damage {
-        dataset: damage.dataset,
-        path: damage.path,
-        offset: damage.offset,
-        problem: damage.problem,
-    });
-    v1::VerifyReport { objects: report.objects, bytes: report.bytes, damage: damage.collect() }
+    let damage = report.damage.iter().map(shown_damage).collect();
+    v1::VerifyReport { objects: report.objects, bytes: report.bytes, damage }
 }
 
 #[cfg(test)]

@@ -12,6 +12,7 @@ mod hold;
 mod metrics;
 mod problem;
 mod rewind;
+mod scrub;
 mod share;
 mod snapshot;
 mod space;
@@ -34,6 +35,7 @@ use crate::events::Events;
 use crate::jobs::Jobs;
 use crate::maintenance::Maintenance;
 use crate::metrics::Registry;
+use crate::scrubbing::Scrubber;
 pub use crate::service::destroy::How;
 use crate::shares::{Access, Shares};
 
@@ -66,6 +68,8 @@ pub struct Parts {
     pub events: Arc<Events>,
     /// The pool's background work.
     pub maintenance: Arc<Maintenance>,
+    /// What scrubs it.
+    pub scrubber: Arc<Scrubber>,
     /// How long what was destroyed can be undeleted.
     pub undelete_window: Duration,
     /// Where the API listens for TCP.

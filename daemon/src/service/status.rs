@@ -31,6 +31,7 @@ impl Service {
             connections: self.front.get().map_or(0, |front| front.connections()),
             backlog: shown_backlog(&pool.backlog()),
             space: shown_space(&pool.space().map_err(problem)?),
+            scrub: parts.scrubber.progress(),
             counters: shown_counters(&pool.counters()),
         })
     }

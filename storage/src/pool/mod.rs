@@ -39,4 +39,4 @@ pub use handle::Pool;
 pub use interface::*;
 pub use rescue::{PassedOver, RecoveredSuperblock};
 
-pub use crate::scrub::{Damage, Pass, PassState, VerifyReport};
+pub use crate::scrub::{Damage, LastPass, Pass, PassState, VerifyReport};

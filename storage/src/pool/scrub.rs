@@ -122,7 +122,10 @@ impl Core {
             let total = self.store.account().totals().live;
             let mut scrubbing = self.scrubbing.lock();
             match scrubbing.under_way().filter(|_| !anew) {
-                None => scrubbing.begin(Pass::begin(end, total, now)),
+                None => {
+                    let last = scrubbing.pass.as_ref().and_then(|pass| pass.last);
+                    scrubbing.begin(Pass::begin(end, total, last, now));
+                }
                 Some(PassState::Paused) => scrubbing.set(PassState::Running, now),
                 Some(_) => return Err(Error::new(ErrorKind::Conflict, "a scrub is under way already")),
             }

@@ -33,7 +33,7 @@ use crate::store::Store;
 use crate::tree::Root;
 
 pub use findings::Findings;
-pub use pass::{Pass, PassState, edits as pass_edits, load as load_pass};
+pub use pass::{LastPass, Pass, PassState, edits as pass_edits, load as load_pass};
 pub use report::{Damage, VerifyReport, told};
 pub use stored::{Piece, check_piece};
 

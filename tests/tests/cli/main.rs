@@ -2,6 +2,7 @@
 
 mod ends;
 mod help;
+mod scrub;
 mod stand_in;
 mod terminal;
 mod verbs;

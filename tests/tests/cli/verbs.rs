@@ -159,8 +159,14 @@ fn differences_are_listed_and_everything_is_checked() {
     assert_eq!(done(&daemon, "diff d@then c"), "");
 
     assert!(done(&daemon, "verify").starts_with("All is well: "));
-    let job: Job = typed(&daemon, "job", "verify d@then");
-    assert!(job.report.is_some());
+    for line in ["verify d@then", "verify --dataset d@then", "verify --dataset d"] {
+        let job: Job = typed(&daemon, "job", line);
+        assert!(job.report.is_some() && line.ends_with(&job.subject), "{job:?}");
+    }
+    assert_eq!(run(&daemon.socket(), "verify d --dataset d").code, 2);
+    for line in ["scrub", "scrub nonsense", "scrub pause --anew", "scrub status --wait"] {
+        assert_eq!(run(&daemon.socket(), line).code, 2, "{line}");
+    }
 }
 
 #[test]

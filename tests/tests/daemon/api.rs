@@ -141,6 +141,7 @@ fn events_tell_what_happens() {
     let events: Vec<Event> = data.take(4).map(|data| serde_json::from_str(&data).unwrap()).collect();
     let told = events.iter().map(|event| match &event.happening {
         Happening::Dataset { name, change } | Happening::Snapshot { name, change } => format!("{name} {change:?}"),
+        Happening::Scrub { scrub } => format!("scrub {:?}", scrub.state),
         Happening::Job { job } => format!("job {}", job.id),
     });
     assert_eq!(told.collect::<Vec<_>>(), ["before Created", "a Created", "a@s Created", "before Destroyed"]);

@@ -1,7 +1,7 @@
 //! What answers look like to people, where several commands print the same.
 
 use cow_api::size::ByteSize;
-use cow_api::v1::{Dataset, Job, JobKind, JobReport, JobState, Origin, Snapshot, TransferReport, VerifyReport};
+use cow_api::v1::{Damage, Dataset, Job, JobKind, JobReport, JobState, Origin, Snapshot, TransferReport, VerifyReport};
 
 use crate::commands::Session;
 use crate::failure::Failure;
@@ -107,14 +107,17 @@ fn transfer(session: &Session<'_>, job: &Job, report: &TransferReport) -> Result
     session.output.line(&format!("{done} {files} files, {directories} directories and {others} others, {bytes}{took}"))
 }
 
+/// Prints what is damaged.
+pub fn damage(session: &Session<'_>, damage: &Damage) -> Result<(), Failure> {
+    let of = damage.dataset.as_deref().unwrap_or("pool");
+    let path = damage.path.as_ref().map_or_else(String::new, |path| format!(" {path}"));
+    let offset = damage.offset.map_or_else(String::new, |offset| format!(" at byte {offset}"));
+    let line = one_line(&format!("{of}{path}{offset}: {}", damage.problem));
+    session.output.line(&session.output.paint(Tone::Bad, &line))
+}
+
 fn verification(session: &Session<'_>, report: &VerifyReport) -> Result<(), Failure> {
-    for damage in &report.damage {
-        let of = damage.dataset.as_deref().unwrap_or("pool");
-        let path = damage.path.as_ref().map_or_else(String::new, |path| format!(" {path}"));
-        let offset = damage.offset.map_or_else(String::new, |offset| format!(" at byte {offset}"));
-        let line = one_line(&format!("{of}{path}{offset}: {}", damage.problem));
-        session.output.line(&session.output.paint(Tone::Bad, &line))?;
-    }
+    report.damage.iter().try_for_each(|found| damage(session, found))?;
     let read = format!("{} objects, {} read", report.objects, ByteSize(report.bytes));
     match report.damage.len() {
         0 => session.output.line(&session.output.paint(Tone::Good, &format!("All is well: {read}"))),

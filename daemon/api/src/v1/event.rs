@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::time::Time;
-use crate::v1::Job;
+use crate::v1::{Job, ScrubProgress};
 
 /// Something that happened.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -28,6 +28,11 @@ pub enum Happening {
         /// The job as it is now.
         job: Box<Job>,
     },
+    /// Scrubbing began, ended, was paused or came upon damage.
+    Scrub {
+        /// How far it is now.
+        scrub: Box<ScrubProgress>,
+    },
     /// A dataset changed.
     Dataset {
         /// Its name; after a rename the new one.
@@ -49,6 +54,7 @@ impl Happening {
     pub fn kind(&self) -> &'static str {
         match self {
             Self::Job { .. } => "job",
+            Self::Scrub { .. } => "scrub",
             Self::Dataset { .. } => "dataset",
             Self::Snapshot { .. } => "snapshot",
         }

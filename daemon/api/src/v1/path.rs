@@ -19,6 +19,8 @@ pub const IMPORTS: &str = "/v1/imports";
 pub const EXPORTS: &str = "/v1/exports";
 /// Verifications, which are jobs.
 pub const VERIFICATIONS: &str = "/v1/verifications";
+/// Scrubbing.
+pub const SCRUB: &str = "/v1/scrub";
 /// Jobs.
 pub const JOBS: &str = "/v1/jobs";
 /// What happens, as it happens (server-sent events).
@@ -80,6 +82,11 @@ pub fn hold(snapshot_name: &str, tag: &str) -> String {
 /// Where a destroy is taken back.
 pub fn undelete(name: &str) -> String {
     format!("{DESTROYED}/{}/undelete", encode(name))
+}
+
+/// Something to do with scrubbing: `start`, `pause`, `cancel`.
+pub fn scrub_verb(verb: &str) -> String {
+    format!("{SCRUB}/{verb}")
 }
 
 /// A job.

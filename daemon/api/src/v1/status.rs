@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::time::Time;
-use crate::v1::PoolSpace;
+use crate::v1::{PoolSpace, ScrubProgress};
 
 /// Whether the daemon can do what it is asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -55,6 +55,9 @@ pub struct Status {
     /// What is to be done in the background until all space is back that can be.
     #[serde(default)]
     pub backlog: Backlog,
+    /// How far scrubbing is.
+    #[serde(default)]
+    pub scrub: ScrubProgress,
     /// What the pool has done since it was opened.
     pub counters: Counters,
 }

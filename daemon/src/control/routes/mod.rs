@@ -4,6 +4,7 @@ mod datasets;
 mod destroyed;
 mod jobs;
 mod meta;
+mod scrub;
 mod snapshots;
 mod space;
 
@@ -11,7 +12,14 @@ use crate::control::route::Route;
 
 /// All routes.
 pub fn all() -> impl Iterator<Item = &'static Route> {
-    let nouns: [&'static [Route]; 6] =
-        [meta::ROUTES, datasets::ROUTES, snapshots::ROUTES, destroyed::ROUTES, space::ROUTES, jobs::ROUTES];
+    let nouns: [&'static [Route]; 7] = [
+        meta::ROUTES,
+        datasets::ROUTES,
+        snapshots::ROUTES,
+        destroyed::ROUTES,
+        space::ROUTES,
+        scrub::ROUTES,
+        jobs::ROUTES,
+    ];
     nouns.into_iter().flatten()
 }

@@ -5,7 +5,7 @@
 use std::sync::Arc;
 
 use crate::format::{DecodeError, Decoder, Encoder, SlotId, Timestamp};
-use crate::scrub::pass::{LISTED_MAX, Pass, PassState};
+use crate::scrub::pass::{LISTED_MAX, LastPass, Pass, PassState};
 use crate::scrub::report::Damage;
 
 const VERSION: u8 = 1;
@@ -24,7 +24,7 @@ fn check_version(structure: &'static str, found: u8) -> Result<(), DecodeError> 
 
 /// The pass without its list of damage.
 pub fn encode_pass(pass: &Pass) -> Vec<u8> {
-    let mut record = Encoder::with_capacity(74);
+    let mut record = Encoder::with_capacity(94);
     let state = match pass.state {
         PassState::Running => 1,
         PassState::Paused => 2,
@@ -38,6 +38,8 @@ pub fn encode_pass(pass: &Pass) -> Vec<u8> {
     for number in [pass.next.0, pass.end.0, pass.total, pass.bytes, pass.objects, pass.found] {
         record.u64(number);
     }
+    let LastPass { ended, found } = pass.last.unwrap_or(LastPass { ended: Timestamp::default(), found: 0 });
+    record.i64(ended.seconds).u32(ended.nanoseconds).u64(found);
     record.bytes
 }
 
@@ -63,6 +65,7 @@ pub fn decode_pass(record: &[u8]) -> Result<Pass, DecodeError> {
         objects: record.u64()?,
         found: record.u64()?,
         damage: Arc::default(),
+        last: take_last(&mut record)?,
     };
     if record.rest().is_empty() { Ok(pass) } else { Err(DecodeError::Field("scrub pass")) }
 }
@@ -111,6 +114,15 @@ pub fn damage_len_max(damage: &Damage) -> usize {
     1 + text(&damage.dataset) + text(&damage.path) + 8 + 10 + damage.problem.len()
 }
 
+/// A time of zeros stands for none.
+fn take_last(record: &mut Decoder<'_>) -> Result<Option<LastPass>, DecodeError> {
+    match (take_time(record)?, record.u64()?) {
+        (ended, 0) if ended == Timestamp::default() => Ok(None),
+        (ended, _) if ended == Timestamp::default() => Err(DecodeError::Field("scrub pass")),
+        (ended, found) => Ok(Some(LastPass { ended, found })),
+    }
+}
+
 fn take_time(record: &mut Decoder<'_>) -> Result<Timestamp, DecodeError> {
     let time = Timestamp { seconds: record.i64()?, nanoseconds: record.u32()? };
     if time.nanoseconds < 1_000_000_000 { Ok(time) } else { Err(DecodeError::Field("time")) }
@@ -137,6 +149,7 @@ mod tests {
             objects: 77,
             found: 2,
             damage: Arc::default(),
+            last: Some(LastPass { ended: Timestamp { seconds: 500, nanoseconds: 0 }, found: 1 }),
         }
     }
 

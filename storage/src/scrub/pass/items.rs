@@ -94,7 +94,7 @@ mod tests {
     #[test]
     fn what_is_stored_by_and_by_is_what_would_be_stored_at_once() {
         for step in [1, 3, 70] {
-            let mut pass = Pass::begin(SlotId(0), 0, Timestamp::default());
+            let mut pass = Pass::begin(SlotId(0), 0, None, Timestamp::default());
             let (mut items, mut listed) = (Default::default(), None);
             for round in 0..30 {
                 let problem = |number: usize| "x".repeat((round * number * 7) % 1500);
@@ -105,7 +105,7 @@ mod tests {
                 apply(&mut whole, edits(&pass, None));
                 assert_eq!(items, whole, "{step} {round}");
             }
-            let other = Pass::begin(SlotId(0), 0, Timestamp::default());
+            let other = Pass::begin(SlotId(0), 0, None, Timestamp::default());
             apply(&mut items, edits(&other, None));
             assert_eq!(items.len(), 1);
         }

@@ -55,11 +55,22 @@ pub struct Pass {
     pub found: u64,
     /// The first of it: at most [`LISTED_MAX`].
     pub damage: Arc<Vec<Damage>>,
+    /// The last pass that came to its end: this one, or one before it.
+    pub last: Option<LastPass>,
+}
+
+/// A pass that came to its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LastPass {
+    /// When.
+    pub ended: Timestamp,
+    /// How much damage it had found.
+    pub found: u64,
 }
 
 impl Pass {
-    /// A pass that begins now.
-    pub fn begin(end: SlotId, total: u64, now: Timestamp) -> Self {
+    /// A pass that begins now, after `last`.
+    pub fn begin(end: SlotId, total: u64, last: Option<LastPass>, now: Timestamp) -> Self {
         Self {
             state: PassState::Running,
             begun: now,
@@ -71,6 +82,7 @@ impl Pass {
             objects: 0,
             found: 0,
             damage: Arc::default(),
+            last,
         }
     }
 
@@ -82,6 +94,9 @@ impl Pass {
     /// It is like this from now on.
     pub fn set(&mut self, state: PassState, now: Timestamp) {
         (self.state, self.since) = (state, now);
+        if state == PassState::Finished {
+            self.last = Some(LastPass { ended: now, found: self.found });
+        }
     }
 
     /// Notes damage, as far as there is place for it.
@@ -120,7 +135,7 @@ mod tests {
         let small = Damage::of_the_pool("p".to_owned());
         let large = Damage { path: Some("é".repeat(TEXT_LEN_MAX)), ..small.clone() };
         for (damage, listed) in [(small, LISTED_MAX), (large, LISTED_LEN_MAX / TEXT_LEN_MAX - 1)] {
-            let mut pass = Pass::begin(SlotId(9), 9, Timestamp::default());
+            let mut pass = Pass::begin(SlotId(9), 9, None, Timestamp::default());
             for round in 1..=40 {
                 pass.note(&vec![damage.clone(); 30]);
                 assert_eq!((pass.found, pass.damage.len()), (30 * round, listed.min(30 * round as usize)));

@@ -13,6 +13,7 @@ mod list;
 mod release;
 mod rename;
 mod rewind;
+mod scrub;
 mod set;
 mod snapshot;
 mod space;
@@ -47,6 +48,7 @@ pub const COMMANDS: &[Command] = &[
     import::COMMAND,
     export::COMMAND,
     verify::COMMAND,
+    scrub::COMMAND,
     space::COMMAND,
     status::COMMAND,
     job::COMMAND,

@@ -4,7 +4,7 @@ use cow_api::size::ByteSize;
 use cow_api::v1::{Backlog, State, Status, path};
 
 use crate::arguments::{Command, Given};
-use crate::commands::Session;
+use crate::commands::{Session, scrub};
 use crate::failure::Failure;
 use crate::follow::duration;
 use crate::output::Tone;
@@ -46,6 +46,7 @@ fn print(session: &Session<'_>, status: &Status) -> Result<(), Failure> {
             ),
         ),
         ("Backlog", backlog(status)),
+        ("Scrub", scrub::line(&status.scrub)),
         ("NFS", nfs(status)),
         ("HTTP", status.http.clone().unwrap_or_else(|| "only at its socket".to_owned())),
         ("Jobs", format!("{} running or waiting", status.jobs)),

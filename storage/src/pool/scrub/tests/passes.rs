@@ -258,11 +258,12 @@ fn orders_that_make_no_sense_are_refused_and_steps_without_a_pass_do_nothing() {
     does_nothing();
     pool.scrub_start(false, now).unwrap();
     assert!(pool.scrub_step(1 << 30, now).unwrap().idle);
-    assert_eq!(scrubbed.pass().state, PassState::Finished);
+    assert_eq!((scrubbed.pass().state, scrubbed.pass().last.unwrap().ended), (PassState::Finished, now));
     [pool.scrub_pause(now), pool.scrub_cancel(now)].into_iter().for_each(refused);
     does_nothing();
     pool.scrub_start(true, now).unwrap();
     assert_eq!((scrubbed.pass().state, scrubbed.pass().bytes), (PassState::Running, 0));
+    assert_eq!(scrubbed.pass().last.unwrap().ended, now);
 }
 
 #[test]

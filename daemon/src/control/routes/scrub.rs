@@ -1,0 +1,71 @@
+//! Scrubbing.
+
+use std::sync::Arc;
+
+use cow_api::v1::{Problem, Scrub, StartScrub};
+
+use crate::control::call::Call;
+use crate::control::http::{Method, Response};
+use crate::control::route::{JSON, Route, json, schema};
+use crate::service::Service;
+
+/// The routes.
+pub const ROUTES: &[Route] = &[
+    Route {
+        method: Method::Get,
+        path: "/v1/scrub",
+        about: "Tell how far scrubbing is, and what it found",
+        query: &[],
+        takes: None,
+        status: 200,
+        answers: (JSON, Some(schema::<Scrub>)),
+        handle: show,
+    },
+    Route {
+        method: Method::Post,
+        path: "/v1/scrub/start",
+        about: "Begin to scrub, or go on where it was paused",
+        query: &[],
+        takes: Some(schema::<StartScrub>),
+        status: 200,
+        answers: (JSON, Some(schema::<Scrub>)),
+        handle: start,
+    },
+    Route {
+        method: Method::Post,
+        path: "/v1/scrub/pause",
+        about: "Have scrubbing wait until it is started again",
+        query: &[],
+        takes: None,
+        status: 200,
+        answers: (JSON, Some(schema::<Scrub>)),
+        handle: pause,
+    },
+    Route {
+        method: Method::Post,
+        path: "/v1/scrub/cancel",
+        about: "End the scrub that runs or is paused",
+        query: &[],
+        takes: None,
+        status: 200,
+        answers: (JSON, Some(schema::<Scrub>)),
+        handle: cancel,
+    },
+];
+
+fn show(service: &Arc<Service>, _: &Call) -> Result<Response, Problem> {
+    Ok(json(200, &service.scrub()))
+}
+
+fn start(service: &Arc<Service>, call: &Call) -> Result<Response, Problem> {
+    let request: StartScrub = call.body()?;
+    Ok(json(200, &service.start_scrub(&request)?))
+}
+
+fn pause(service: &Arc<Service>, _: &Call) -> Result<Response, Problem> {
+    Ok(json(200, &service.pause_scrub()?))
+}
+
+fn cancel(service: &Arc<Service>, _: &Call) -> Result<Response, Problem> {
+    Ok(json(200, &service.cancel_scrub()?))
+}
