@@ -118,7 +118,7 @@ pub fn open(
     boot: u64,
     now: Timestamp,
 ) -> Result<Arc<Core>> {
-    let superblock = Superblock::current(&*media)?;
+    let superblock = rescue::current(&media)?;
     open_from(superblock, media, executor, budgets, boot, now).map_err(|error| match error.kind() {
         // A file or a record that is missed is as bad as one that is damaged.
         ErrorKind::Corrupt | ErrorKind::NotFound | ErrorKind::Stale => {

@@ -1,4 +1,4 @@
-//! Finds the roots again when both superblock slots are lost: in the copies among the nodes.
+//! Finds the roots again when a superblock slot is damaged, or both: in the copies among the nodes.
 //!
 //! Invariant: nothing changes before a copy was found that counts. A copy is written before its commit is durable, so the
 //! newest one counts only once all that its commit wrote was read whole; if it was not, the commit before is the last one.
@@ -71,6 +71,36 @@ pub fn is_lost(media: &Arc<dyn Media>) -> Result<bool> {
 pub fn newest_copy(media: &Arc<dyn Media>) -> Result<Option<u64>> {
     let newest = Copies::of(media)?.next()?;
     Ok(newest.map(|copy| copy.superblock.commit))
+}
+
+/// What opening goes on from: the newest slot. If the other one is damaged, that may have been of a later commit: then the
+/// copy of that, if it counts, is put into the slot again.
+pub fn current(media: &Arc<dyn Media>) -> Result<Superblock> {
+    let newest = Superblock::current(&**media)?;
+    if Superblock::both(&**media)?.iter().all(Option::is_some) {
+        return Ok(newest);
+    }
+    let Some(later) = later(media, &newest)? else { return Ok(newest) };
+    later.publish(&*Superblock::open(&**media)?)?;
+    Ok(later)
+}
+
+/// The last copy, if it is of a later commit than a slot, and that commit was whole.
+fn later(media: &Arc<dyn Media>, slot: &Superblock) -> Result<Option<Superblock>> {
+    let mut copies = Copies::of(media)?;
+    let Some(Copy { superblock, payload }) = copies.next()? else { return Ok(None) };
+    // Of the same parity, it would go over the only slot that is whole.
+    let is_later = superblock.pool == slot.pool && superblock.commit > slot.commit;
+    if !is_later || (superblock.commit - slot.commit).is_multiple_of(2) {
+        return Ok(None);
+    }
+    let before = copies.before(superblock.commit)?.map(|copy| &copy.payload.account);
+    match check(media, &payload, before) {
+        Ok((store, _)) => store.account().flush_written(before).map(|()| Some(superblock)),
+        // Here nobody can tell what was durable: another attempt may.
+        Err(error) if matches!(error.kind(), ErrorKind::Io | ErrorKind::UnknownVersion) => Err(error),
+        Err(_) => Ok(None),
+    }
 }
 
 /// Writes the superblock again as the newest copy that counts has it. Replays nothing: opening does.

@@ -55,6 +55,38 @@ fn lose_newest_slot(disk: &Simulator) {
     disk.corrupt(SUPERBLOCK_NAME, if slots[0] > slots[1] { 0 } else { 64 << 10 }, 1).unwrap();
 }
 
+/// Damages all copies of superblocks among the nodes.
+fn lose_copies(disk: &Simulator) {
+    for name in disk.list().unwrap().into_iter().filter(|name| name.starts_with("node-")) {
+        let file = disk.open(&name).unwrap();
+        let mut bytes = vec![0; file.length().unwrap() as usize];
+        file.read_at(&mut bytes, 0).unwrap();
+        let copies = (0..bytes.len()).step_by(512).filter(|at| bytes[*at..].starts_with(b"cowROOTS"));
+        copies.for_each(|at| disk.corrupt(&name, at as u64, 1).unwrap());
+    }
+}
+
+#[test]
+fn a_damaged_slot_loses_nothing() {
+    let simulator = Arc::new(Simulator::new());
+    let disk: Arc<dyn Media> = Arc::clone(&simulator) as _;
+    let pool = new_pool(&disk);
+    pool.create_dataset("d", &Properties::default(), NOW).unwrap();
+    for round in 0..10 {
+        let name = format!("s{round}");
+        write(&*pool.file_system("d").unwrap(), &name, b"content");
+        pool.snapshot(&[("d", &name)], NOW).unwrap();
+        for slot in 0..2 {
+            let harmed = Arc::new(simulator.duplicate());
+            harmed.corrupt(SUPERBLOCK_NAME, slot * (64 << 10) + round * 7, 0x40).unwrap();
+            let opened = open(&(Arc::clone(&harmed) as Arc<dyn Media>));
+            assert_eq!(opened.list().unwrap(), pool.list().unwrap(), "slot {slot} in round {round}");
+            assert_eq!(read(&*opened.file_system("d").unwrap(), &name), b"content");
+            assert_eq!(opened.verify(None, &mut |_, _| true).unwrap().damage, []);
+        }
+    }
+}
+
 #[test]
 fn the_slot_before_a_rewind_takes_nothing_that_was_logged_after_it() {
     let simulator = Arc::new(Simulator::new());
@@ -70,12 +102,14 @@ fn the_slot_before_a_rewind_takes_nothing_that_was_logged_after_it() {
     // Before anything is logged, either slot opens: the rewind is there, or it is not.
     let other = Arc::new(simulator.duplicate());
     lose_newest_slot(&other);
+    lose_copies(&other);
     let older = open(&(Arc::clone(&other) as Arc<dyn Media>));
     assert_eq!(read(&*older.file_system("d").unwrap(), "g"), b"one");
     assert_eq!(older.verify(None, &mut |_, _| true).unwrap().damage, []);
 
     head.remove(&context(), InodeNumber::ROOT, b"f").unwrap();
     lose_newest_slot(&simulator);
+    lose_copies(&simulator);
     let refused = Pool::open(disk, Arc::new(Inline), Budgets::default(), 8, NOW).err().unwrap();
     assert_eq!(refused.kind(), ErrorKind::Corrupt);
     assert!(format!("{refused:?}").contains("a commit rewound it"), "{refused:?}");

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use cow_storage::error::{Error, ErrorKind};
 use cow_storage::media::{Media, Simulator};
 use cow_storage::pool::Pool;
-use cow_storage::superblock::{SUPERBLOCK_NAME, Superblock};
+use cow_storage::superblock::{COPY_LENGTHS, SUPERBLOCK_NAME, Superblock};
 
 use crate::history::deed::Deed;
 use crate::history::finds::{check_old_snapshots, check_snapshots, check_sound};
@@ -15,6 +15,9 @@ use crate::history::{Finds, InFlight, Journal};
 
 /// Bytes from one superblock slot to the other.
 const SLOT_DISTANCE: u64 = 64 << 10;
+
+/// What a copy of a superblock begins with.
+const COPY_MAGIC: &[u8] = b"cowROOTS";
 
 /// Steps that a disk which is to fail is given for that.
 const ARMED_STEPS: u64 = 30;
@@ -75,7 +78,7 @@ impl History {
     pub fn reopen(&mut self, power: bool, deed: Option<Deed>) {
         self.replace_disk(power);
         if self.draw.one_in(3) {
-            self.check_other_slot();
+            self.check_other_slot(deed.is_some());
         }
         // A flush that failed lies: what it lost can still be read, until the power goes.
         if (power || deed.is_none()) && self.draw.one_in(3) {
@@ -148,22 +151,42 @@ impl History {
         harmed.unwrap_or_else(|error| panic!("harm the saved index: {error:?}"));
     }
 
-    /// The slot before the newest opens as well, should that one ever be lost: nothing that it needs is gone yet. Only
-    /// what the log has for the newest may not fit it, and that is told.
-    fn check_other_slot(&mut self) {
+    /// Damages a slot. The pool opens with the other one as if nothing were, for there is a copy of what the newest had; one that
+    /// was being written when all ended may count as well.
+    fn check_other_slot(&mut self, ended_midway: bool) {
         let disk = Arc::new(self.disk.duplicate());
         let slots = Superblock::both(&*disk).unwrap_or_else(|error| panic!("read the superblock: {error:?}"));
         let [Some(even), Some(odd)] = slots else { return };
         let newest = u64::from(odd.commit > even.commit);
-        let damaged = disk.corrupt(SUPERBLOCK_NAME, newest * SLOT_DISTANCE, 1);
+        let slot = if self.draw.one_in(4) { 1 - newest } else { newest };
+        let damaged = disk.corrupt(SUPERBLOCK_NAME, slot * SLOT_DISTANCE + self.draw.below(500), 1);
         damaged.unwrap_or_else(|error| panic!("damage the superblock: {error:?}"));
-        let older = open(&disk, &self.cue, &self.budgets, 0, self.now);
-        let older = match older {
+        if slot == newest && self.draw.one_in(2) {
+            lose_copies(&disk).unwrap_or_else(|error| panic!("damage the copies: {error:?}"));
+            return self.check_older(&disk, even.commit.min(odd.commit));
+        }
+        if ended_midway {
+            return self.check_older(&disk, even.commit.max(odd.commit));
+        }
+        let find = |disk: &Arc<Simulator>| {
+            let pool = open(disk, &self.cue, &self.budgets, 0, self.now)?;
+            Finds::of(&pool)
+        };
+        let whole = find(&Arc::new(self.disk.duplicate())).unwrap_or_else(|error| panic!("open: {error:?}"));
+        let found = find(&disk).unwrap_or_else(|error| panic!("open with one slot: {error:?}"));
+        assert_eq!(found.listing, whole.listing, "with one slot the pool has other names");
+        assert!(found.trees == whole.trees, "with one slot the pool has other files");
+    }
+
+    /// Without the copies as well, the slot before the newest opens: nothing that it needs is gone yet. Only what the log has
+    /// for the newest may not fit it, and that is told.
+    fn check_older(&self, disk: &Arc<Simulator>, commit: u64) {
+        let older = match open(disk, &self.cue, &self.budgets, 0, self.now) {
             Err(error) if is_about_the_log(&error) => return,
-            older => older.unwrap_or_else(|error| panic!("open commit {}: {error:?}", even.commit.min(odd.commit))),
+            older => older.unwrap_or_else(|error| panic!("open commit {commit}: {error:?}")),
         };
         let checked = check_sound(&older).and_then(|()| check_old_snapshots(&older, &self.world));
-        checked.unwrap_or_else(|problem| panic!("commit {}: {problem}", even.commit.min(odd.commit)));
+        checked.unwrap_or_else(|problem| panic!("commit {commit}: {problem}"));
     }
 
     /// Both slots go, and come back from the copies among the nodes, also when the power ends meanwhile.
@@ -220,6 +243,21 @@ impl History {
         let checked = check_snapshots(&self.pool, &self.world).and_then(|()| check_sound(&self.pool));
         checked.unwrap_or_else(|problem| panic!("{problem}"));
     }
+}
+
+/// Damages all copies of superblocks among the nodes.
+fn lose_copies(disk: &Simulator) -> Result<(), Error> {
+    for name in disk.list()?.into_iter().filter(|name| name.starts_with("node-")) {
+        let file = disk.open(&name)?;
+        let mut bytes = vec![0; file.length()? as usize];
+        file.read_at(&mut bytes, 0)?;
+        let mut places = (0..bytes.len()).step_by(COPY_LENGTHS[0]);
+        places.try_for_each(|at| match bytes[at..].starts_with(COPY_MAGIC) {
+            true => disk.corrupt(&name, at as u64, 1),
+            false => Ok(()),
+        })?;
+    }
+    Ok(())
 }
 
 /// Whether the log has a gap, or records that do not fit what an older commit has.
