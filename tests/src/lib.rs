@@ -1,5 +1,6 @@
 //! Helpers shared by the tests.
 
+pub mod archive;
 pub mod daemon;
 pub mod fuzz;
 pub mod history;

@@ -40,13 +40,18 @@ fn decoders_take_what_writers_store_and_nothing_makes_them_fail() {
 #[ignore = "takes as long as it is told"]
 fn for_as_long_as_it_is_told() {
     let number = |name: &str| env::var(name).ok().and_then(|text| text.parse::<u64>().ok());
-    let only = env::var("COW_FUZZ_ONLY").unwrap_or_default();
-    let chosen: Vec<_> = targets().into_iter().filter(|target| target.name.contains(&only)).collect();
+    let chosen = chosen();
     let each = Duration::from_secs(number("COW_FUZZ_SECS").unwrap_or(60)) / chosen.len().max(1) as u32;
     let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("the clock is past 1970");
     let seed = number("COW_FUZZ_SEED").unwrap_or(now.as_secs());
     println!("seed {seed}, {each:?} each");
     feed(seed, &chosen, Budget::Time(each));
+}
+
+/// The targets that are asked for.
+fn chosen() -> Vec<Target> {
+    let only = env::var("COW_FUZZ_ONLY").unwrap_or_default();
+    targets().into_iter().filter(|target| target.name.contains(&only)).collect()
 }
 
 /// Feeds each target, and tells what made some of them fail.
@@ -88,7 +93,7 @@ fn make_the_corpus() {
             false => println!("{name} does not take {:?}", String::from_utf8_lossy(&bytes)),
         }
     }
-    for target in &targets {
+    for target in &chosen() {
         let seeds: Vec<Vec<u8>> = seeds.remove(target.name).unwrap_or_default().into_iter().collect();
         println!("{}: {} seeds", target.name, seeds.len());
         Corpus::replace_seeds(target, &seeds);

@@ -94,7 +94,9 @@ pub fn not_opened(path: &Path, error: Error) -> Problem {
             (Code::NoSpace, "a pool needs about 1 GiB to begin with: give the host's file system room")
         }
         ErrorKind::Corrupt => (Code::Corrupt, "the host's log may tell of a failing disk"),
-        ErrorKind::UnknownVersion => (Code::Unsupported, "a newer cowd wrote it: install that one"),
+        ErrorKind::UnknownVersion => {
+            (Code::Unsupported, "nothing was changed; CHANGELOG.md tells which version reads which format")
+        }
         _ => (Code::Io, "the host's log may say more"),
     };
     Problem::new(code, format!("cannot open the pool in {}: {}", path.display(), Chain(&error))).with_hint(hint)

@@ -65,20 +65,18 @@ impl Account {
         Ok(Self::with(pages, options, Ledger::default(), Books::default()))
     }
 
-    /// Opens the account as `state` describes it, and cuts off what was appended after it. Files that it does
-    /// not know are unlinked by [`Account::reclaim`] after two more commits.
+    /// Opens the account as `state` describes it; changes nothing. Files that it does not know are unlinked by
+    /// [`Account::reclaim`] after two more commits.
     pub fn open(media: Arc<dyn Media>, options: AccountOptions, state: &AccountState) -> Result<Self> {
-        let account = Self::look(media, options, state)?;
-        account.segments().cut_tails(&state.segments)?;
-        Ok(account)
-    }
-
-    /// The same for who only reads: it changes nothing.
-    pub fn look(media: Arc<dyn Media>, options: AccountOptions, state: &AccountState) -> Result<Self> {
         let segments = Segments::open(media, options.segments, Some(&state.segments))?;
         let pages = Pages::new(segments, options.cache_len);
         let (ledger, books) = open::read(&pages, state)?;
         Ok(Self::with(pages, options, ledger, books))
+    }
+
+    /// Cuts off what was appended after `state`, from which the account was opened: before anything else is changed.
+    pub fn cut_tails(&self, state: &AccountState) -> Result<()> {
+        self.segments().cut_tails(&state.segments)
     }
 
     fn with(pages: Pages, options: AccountOptions, ledger: Ledger, books: Books) -> Self {

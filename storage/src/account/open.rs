@@ -15,7 +15,7 @@ pub fn read(pages: &Pages, state: &AccountState) -> Result<(Ledger, Books)> {
     let mut usage = Usage::default();
     let mut load = |pages: &Pages| {
         state.usage.walk(pages, &mut |key, link| match key.0 {
-            0 => Ok(usage.decode_page(&pages.bytes(link)?, key.1)?),
+            0 => pages.decoded(link, |bytes| usage.decode_page(bytes, key.1)),
             _ => Ok(()),
         })
     };
@@ -37,9 +37,9 @@ pub fn read(pages: &Pages, state: &AccountState) -> Result<(Ledger, Books)> {
 pub fn read_log(pages: &Pages, state: &AccountState) -> Result<(Log, Pending)> {
     let mut pending = Pending::default();
     let Some(head) = state.log else { return Ok((Log::default(), pending)) };
-    let chunks = decode_head(&pages.bytes(&head)?)?;
+    let chunks = pages.decoded(&head, decode_head)?;
     for chunk in &chunks {
-        decode_chunk(&pages.bytes(&chunk.link)?)?.into_iter().for_each(|entry| pending.apply(entry));
+        pages.decoded(&chunk.link, decode_chunk)?.into_iter().for_each(|entry| pending.apply(entry));
     }
     Ok((Log { head: Some(head), chunks }, pending))
 }

@@ -36,12 +36,13 @@ impl Pages {
         self.segments.read(link.place, &mut bytes)?;
         match Checksum::of(&bytes) == link.checksum {
             true => Ok(bytes),
-            false => {
-                let Place { segment, offset, .. } = link.place;
-                let message = format!("the page at {offset} in segment {:010x} is damaged", segment.0);
-                Err(Error::because(ErrorKind::Corrupt, message, DecodeError::Checksum("a page")))
-            }
+            false => Err(broken(link, DecodeError::Checksum("a page"))),
         }
+    }
+
+    /// What a page's bytes mean, if they are the ones that `link` names.
+    pub fn decoded<T>(&self, link: &Link, decode: impl FnOnce(&[u8]) -> Result<T, DecodeError>) -> Result<T> {
+        decode(&self.bytes(link)?).map_err(|cause| broken(link, cause))
     }
 
     /// A page of the slot table.
@@ -49,8 +50,8 @@ impl Pages {
         if let Some(page) = self.slots.get(&link.place) {
             return Ok(page);
         }
-        let read = || -> Result<_> { Ok(SlotPage::decode(&self.bytes(link)?, number)?) };
-        let page = Arc::new(read().map_err(|error| error.during("read a page of the slot table"))?);
+        let read = self.decoded(link, |bytes| SlotPage::decode(bytes, number));
+        let page = Arc::new(read.map_err(|error| error.during("read a page of the slot table"))?);
         self.keep_slot_page(link, &page);
         Ok(page)
     }
@@ -74,13 +75,20 @@ impl Pages {
     }
 }
 
+/// Names a page that cannot be used.
+fn broken(link: &Link, cause: DecodeError) -> Error {
+    let Place { segment, offset, .. } = link.place;
+    let what = if cause.kind() == ErrorKind::Corrupt { "is damaged" } else { "cannot be read" };
+    Error::because(cause.kind(), format!("the page at {offset} in segment {:010x} {what}", segment.0), cause)
+}
+
 impl Nodes for Pages {
     fn node(&self, link: &Link, level: u8, index: u64) -> Result<Arc<Node>> {
         if let Some(node) = self.nodes.get(&link.place) {
             return Ok(node);
         }
         let key: Key = (level, index);
-        let node = Node::decode(&self.bytes(link)?, key)?;
+        let node = self.decoded(link, |bytes| Node::decode(bytes, key))?;
         self.keep_node(link, node.clone());
         Ok(Arc::new(node))
     }

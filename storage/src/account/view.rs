@@ -135,7 +135,7 @@ impl AccountView<'_> {
     pub fn usage(&self) -> Result<BTreeMap<SegmentId, u64>> {
         let mut usage = Usage::default();
         self.state.usage.walk(&FromDisk(self.pages), &mut |key, link| match key.0 {
-            0 => Ok(usage.decode_page(&self.pages.bytes(link)?, key.1)?),
+            0 => self.pages.decoded(link, |bytes| usage.decode_page(bytes, key.1)),
             _ => Ok(()),
         })?;
         Ok(usage.live().collect())

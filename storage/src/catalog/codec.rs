@@ -24,7 +24,6 @@ const QUOTA: u8 = 4;
 pub(in crate::catalog) fn check_version(structure: &'static str, found: u8) -> Result<(), DecodeError> {
     match found {
         VERSION => Ok(()),
-        0 => Err(DecodeError::Field("version")),
         _ => Err(DecodeError::Version { structure, found: found.into(), known: VERSION.into() }),
     }
 }
@@ -33,7 +32,7 @@ pub(in crate::catalog) fn check_version(structure: &'static str, found: u8) -> R
 fn check_version_sifted(structure: &'static str, found: u8) -> Result<bool, DecodeError> {
     match found {
         VERSION_SIFTED => Ok(true),
-        0..VERSION_SIFTED => check_version(structure, found).map(|()| false),
+        VERSION => Ok(false),
         _ => Err(DecodeError::Version { structure, found: found.into(), known: VERSION_SIFTED.into() }),
     }
 }

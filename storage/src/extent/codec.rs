@@ -91,9 +91,6 @@ impl Header {
             return Err(DecodeError::Magic("an extent"));
         }
         let version = from.u16()?;
-        if version != VERSION {
-            return Err(DecodeError::Version { structure: "an extent", found: version, known: VERSION });
-        }
         let block_len_log2 = from.u8()?;
         let count = usize::from(from.u8()?);
         if !(12..=16).contains(&block_len_log2) || count == 0 || count > BLOCKS_MAX {
@@ -103,6 +100,10 @@ impl Header {
         let header = bytes.get(..header_len).ok_or(DecodeError::Truncated)?;
         if header[CHECKSUM_AT..HEADER_LEN] != checksum_of(header) {
             return Err(DecodeError::Checksum("an extent's header"));
+        }
+        // Believed only now: magic, version, number of blocks and checksum have their places in all versions.
+        if version != VERSION {
+            return Err(DecodeError::Version { structure: "an extent", found: version, known: VERSION });
         }
         Self::decode_fields(from, block_len_log2, count)
     }

@@ -1,5 +1,7 @@
 //! Bounded little-endian reading and writing of fixed layouts.
 
+use crate::error::{Error, ErrorKind};
+
 /// Stored bytes do not have the layout that they should.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum DecodeError {
@@ -27,14 +29,19 @@ pub enum DecodeError {
     Checksum(&'static str),
 }
 
-impl From<DecodeError> for crate::error::Error {
-    fn from(cause: DecodeError) -> Self {
-        use crate::error::ErrorKind;
-        let kind = match cause {
-            DecodeError::Version { .. } => ErrorKind::UnknownVersion,
+impl DecodeError {
+    /// What it means to whoever read the bytes.
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            Self::Version { .. } => ErrorKind::UnknownVersion,
             _ => ErrorKind::Corrupt,
-        };
-        Self::because(kind, "cannot decode stored bytes", cause)
+        }
+    }
+}
+
+impl From<DecodeError> for Error {
+    fn from(cause: DecodeError) -> Self {
+        Self::because(cause.kind(), "cannot decode stored bytes", cause)
     }
 }
 

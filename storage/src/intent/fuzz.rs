@@ -13,7 +13,7 @@ pub(crate) const TARGETS: [Target; 3] = [
     Target::new("intent-group", group_again)
         .sealed(seal)
         .with_parts(|bytes| records(bytes).unwrap_or_default())
-        .named_by(|bytes| GroupHeader::decode(bytes).ok().map(|(_, hash)| hash)),
+        .named_by(|bytes| Some(Checksum(*bytes.get(HASH_AT..)?.first_chunk()?))),
     Target::new("log-position", |bytes| {
         let mut from = Decoder::new(bytes);
         let position = LogPosition::decode(&mut from).ok().filter(|_| from.rest().is_empty())?;

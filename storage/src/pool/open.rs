@@ -61,7 +61,7 @@ pub fn create(media: &Arc<dyn Media>, new: &NewPool) -> Result<()> {
             format!("an intent log of {} bytes is too small: it has at least {INTENT_LEN_MIN}", new.intent_size);
         return Err(Error::new(ErrorKind::Invalid, message));
     }
-    if rescue::newest_copy(media)?.is_some_and(|commit| commit > FIRST.0) {
+    if rescue::newest_copy(media).map_err(refused)?.is_some_and(|commit| commit > FIRST.0) {
         let message = "there is a pool whose superblock is gone: recover that from the copies among the nodes";
         return Err(Error::new(ErrorKind::Corrupt, message));
     }
@@ -118,15 +118,25 @@ pub fn open(
     boot: u64,
     now: Timestamp,
 ) -> Result<Arc<Core>> {
-    let superblock = rescue::current(&media)?;
+    let superblock = rescue::current(&media).map_err(refused)?;
     open_from(superblock, media, executor, budgets, boot, now).map_err(|error| match error.kind() {
         // A file or a record that is missed is as bad as one that is damaged.
         ErrorKind::Corrupt | ErrorKind::NotFound | ErrorKind::Stale => {
             let message = "the pool is damaged where opening needs it whole: restore its files from a copy";
             Error::because(ErrorKind::Corrupt, message, error)
         }
-        _ => error,
+        _ => refused(error),
     })
+}
+
+/// Says what to do where it is a version that is not known.
+pub fn refused(error: Error) -> Error {
+    match error.kind() {
+        ErrorKind::UnknownVersion => {
+            error.during("this pool was written by another version of cow: open it with that one")
+        }
+        _ => error,
+    }
 }
 
 fn open_from(
@@ -138,7 +148,7 @@ fn open_from(
     now: Timestamp,
 ) -> Result<Arc<Core>> {
     let payload = Payload::decode(&superblock.payload)?;
-    let birth = Birth(superblock.commit);
+    let (birth, state) = (Birth(superblock.commit), payload.account.clone());
     if payload.account.birth() != birth {
         return Err(Error::new(ErrorKind::Corrupt, "the superblock names another commit's account"));
     }
@@ -196,6 +206,8 @@ fn open_from(
     };
     let recover = || {
         core.replay(&records, &payload.cuts, birth)?;
+        // Until here nothing was lost, so a pool that is refused can be opened by whoever knows more of it.
+        core.store.account().cut_tails(&state)?;
         core.first_commit(now)
     };
     recover().map_err(|error: Error| error.during("recover what the intent log promised"))?;

@@ -1,7 +1,7 @@
 //! What a superblock says of a pool.
 
 use crate::account::AccountState;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, Result};
 use crate::format::{DecodeError, Decoder, Encoder, PoolId, Timestamp};
 use crate::intent::LogPosition;
 use crate::pool::cuts::Cuts;
@@ -60,12 +60,8 @@ impl Payload {
 
     /// Reads back what [`Self::encode`] wrote.
     pub fn decode(bytes: &[u8]) -> Result<Self> {
-        Self::take(&mut Decoder::new(bytes)).map_err(|cause| match cause {
-            DecodeError::Version { .. } => {
-                Error::because(ErrorKind::UnknownVersion, "this pool needs a newer version of cow", cause)
-            }
-            _ => Error::because(ErrorKind::Corrupt, "the superblock's payload cannot be read", cause),
-        })
+        Self::take(&mut Decoder::new(bytes))
+            .map_err(|cause| Error::because(cause.kind(), "the superblock's payload cannot be read", cause))
     }
 
     fn take(from: &mut Decoder<'_>) -> Result<Self, DecodeError> {
@@ -93,6 +89,7 @@ impl Payload {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::error::ErrorKind;
     use crate::format::{Birth, Checksum, DatasetId, SlotId, example};
     use crate::tree::NodePointer;
 

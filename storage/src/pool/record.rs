@@ -45,8 +45,8 @@ pub fn decode(bytes: &[u8]) -> Result<LogRecord<'_>> {
     let mut from = Decoder::new(bytes);
     let version = from.u8()?;
     if !matches!(version, CHANGE_VERSION | REWIND_VERSION) {
-        let message = format!("the intent log has records of version {version}: open the pool with a newer cow");
-        return Err(Error::new(ErrorKind::UnknownVersion, message));
+        let (found, known) = (version.into(), REWIND_VERSION.into());
+        return Err(DecodeError::Version { structure: "a log record", found, known }.into());
     }
     let dataset = DatasetId(from.u64()?);
     if version == CHANGE_VERSION {

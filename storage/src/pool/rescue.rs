@@ -13,7 +13,7 @@ use crate::executor::Inline;
 use crate::format::{DecodeError, PoolId, Timestamp};
 use crate::intent::IntentLog;
 use crate::media::Media;
-use crate::pool::open::log_id;
+use crate::pool::open::{log_id, refused};
 use crate::pool::payload::Payload;
 use crate::pool::record;
 use crate::scrub::told;
@@ -106,11 +106,11 @@ fn later(media: &Arc<dyn Media>, slot: &Superblock) -> Result<Option<Superblock>
 /// Writes the superblock again as the newest copy that counts has it. Replays nothing: opening does.
 pub fn recover(media: &Arc<dyn Media>) -> Result<RecoveredSuperblock> {
     let act = "cannot recover the superblock";
-    if !Superblock::is_lost(&**media).map_err(|error| error.during(act))? {
+    if !Superblock::is_lost(&**media).map_err(|error| refused(error).during(act))? {
         let message = "the superblock has a whole slot: there is nothing to recover, the pool opens with it";
         return Err(Error::new(ErrorKind::Invalid, message));
     }
-    search(media).map_err(|error| error.during(act))
+    search(media).map_err(|error| refused(error).during(act))
 }
 
 fn search(media: &Arc<dyn Media>) -> Result<RecoveredSuperblock> {
@@ -144,7 +144,7 @@ fn search(media: &Arc<dyn Media>) -> Result<RecoveredSuperblock> {
 /// and how many records there are.
 fn check(media: &Arc<dyn Media>, payload: &Payload, before: Option<&AccountState>) -> Result<(Store, u64)> {
     let options = SegmentOptions { segment_len: payload.segment_len, reserve_count: payload.reserve_count };
-    let account = Account::look(Arc::clone(media), AccountOptions::new(options, CACHE_LEN), &payload.account)?;
+    let account = Account::open(Arc::clone(media), AccountOptions::new(options, CACHE_LEN), &payload.account)?;
     account.check_written(&payload.account, before, &|bytes| Node::stored_id(bytes))?;
     let store = Store::new(account, Arc::new(Inline), CACHE_LEN, 0);
     let catalog = Catalog::load(&store, &payload.system)?;
@@ -201,10 +201,7 @@ fn copy_in(block: &Block) -> Result<Option<Copy>> {
     let is_copy = |found: &Result<_, DecodeError>| matches!(found, Ok(_) | Err(DecodeError::Version { .. }));
     let superblock = match COPY_LENGTHS.into_iter().map(decode).find(is_copy) {
         Some(Ok(superblock)) => superblock,
-        Some(Err(cause)) => {
-            let message = "this pool was written by a newer version of cow; recover it with that one";
-            return Err(Error::because(ErrorKind::UnknownVersion, message, cause));
-        }
+        Some(Err(cause)) => return Err(Error::from(cause).during("read the superblock's copies")),
         None => return Ok(None),
     };
     // A node ends with what users stored, and that can be anything.

@@ -33,6 +33,8 @@ use crate::store::Store;
 use crate::tree::Root;
 
 pub use findings::Findings;
+#[cfg(feature = "fuzzing")]
+pub(crate) use pass::TARGETS;
 pub use pass::{LastPass, Pass, PassState, edits as pass_edits, load as load_pass};
 pub use report::{Damage, VerifyReport, told};
 pub use stored::{Piece, check_piece};

@@ -4,7 +4,7 @@
 //! alone.
 
 use crate::account::SlotKind;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, Result};
 use crate::extent::Extent;
 use crate::format::{DecodeError, SegmentId};
 use crate::segment::Place;
@@ -124,7 +124,7 @@ impl Store {
             }
         }
         let cause = last.expect("the loop ends early or with an error");
-        Err(Error::because(ErrorKind::Corrupt, format!("read blocks of the extent {id:?}"), cause))
+        Err(Error::because(cause.kind(), format!("read blocks of the extent {id:?}"), cause))
     }
 
     /// Proves the blocks that are wanted, and keeps them and perhaps their neighbours.

@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, Result};
 use crate::format::{Birth, SlotId};
 use crate::store::Store;
 use crate::tree::{Node, NodePointer, NodeStore, NodeWriter};
@@ -22,7 +22,7 @@ impl Store {
             Ok(node) => return Ok(node),
             Err(_) => read()?,
         };
-        node.map_err(|cause| Error::because(ErrorKind::Corrupt, format!("read the node {:?}", pointer.id), cause))
+        node.map_err(|cause| Error::because(cause.kind(), format!("read the node {:?}", pointer.id), cause))
     }
 
     fn keep_node(&self, id: SlotId, node: &Arc<Node>) {

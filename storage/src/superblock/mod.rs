@@ -136,10 +136,7 @@ impl Superblock {
         match Self::decode(&bytes) {
             // One in the other's place was never written there by us.
             Ok(found) => Ok((found.commit % 2 == slot).then_some(found)),
-            Err(cause @ DecodeError::Version { .. }) => {
-                let message = "this pool was written by a newer version of cow; open it with that one";
-                Err(Error::because(ErrorKind::UnknownVersion, message, cause))
-            }
+            Err(cause @ DecodeError::Version { .. }) => Err(Error::from(cause).during(act)),
             Err(_) => Ok(None),
         }
     }

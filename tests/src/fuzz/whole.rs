@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use cow_storage::error::{Error, ErrorKind};
-use cow_storage::format::InodeNumber;
+use cow_storage::format::{Checksum, InodeNumber};
 use cow_storage::fs::{AttributeChange, Caller, Context, NewObject, Stability};
 use cow_storage::fuzz::Target;
 use cow_storage::media::{Media, Simulator};
@@ -94,21 +94,52 @@ impl Specimen {
         self.check(&files, hit, sealing, what)
     }
 
+    /// All bytes of all files.
+    pub fn files(&self) -> &Files {
+        &self.files
+    }
+
+    /// A disk with these files, which are those of the specimen but for some bytes.
+    pub fn disk_with(&self, files: &Files) -> Simulator {
+        let disk = self.disk.duplicate();
+        for (name, bytes) in files.iter().filter(|(name, bytes)| self.files[*name] != **bytes) {
+            write_changed(&disk, name, &self.files[name], bytes).expect("the simulated disk takes everything");
+        }
+        disk
+    }
+
+    /// The structures that are in use.
+    pub fn live(&self) -> &[Found] {
+        &self.live
+    }
+
+    /// The files with a structure changed, and all checksums made right up to the superblock.
+    pub fn changed(&self, found: &Found, change: &dyn Fn(&mut [u8])) -> Files {
+        let mut files = self.files.clone();
+        let mut after = self.files[&found.file][found.range.clone()].to_vec();
+        change(&mut after);
+        self.put(&mut files, found, after, Sealing::Chain);
+        files
+    }
+
     fn target(&self, found: &Found) -> &Target {
         self.targets.iter().find(|target| target.name == found.target).expect("it was found by its target")
     }
 
     fn damage(&self, files: &mut Files, hit: &Found, sealing: Sealing, seed: u64) {
-        let target = self.target(hit);
-        let before = self.files[&hit.file][hit.range.clone()].to_vec();
-        let (mut after, mut mutator) = (before.clone(), Mutator::new(seed));
+        let (mut after, mut mutator) = (self.files[&hit.file][hit.range.clone()].to_vec(), Mutator::new(seed));
         for _ in 0..1 + seed % 3 {
             mutator.change(&mut after, &[], false);
         }
+        self.put(files, hit, after, sealing);
+    }
+
+    fn put(&self, files: &mut Files, hit: &Found, mut after: Vec<u8>, sealing: Sealing) {
+        let target = self.target(hit);
         if sealing != Sealing::Nothing {
             (target.seal)(&mut after);
         }
-        let names = ((target.named)(&before), (target.named)(&after));
+        let names = ((target.named)(&self.files[&hit.file][hit.range.clone()]), (target.named)(&after));
         files.get_mut(&hit.file).expect("the file is there")[hit.range.clone()].copy_from_slice(&after);
         if let (Sealing::Chain, (Some(before), Some(after))) = (sealing, names) {
             self.chain(files, before.0, after.0);
@@ -119,27 +150,29 @@ impl Specimen {
     fn chain(&self, files: &mut Files, before: [u8; 32], after: [u8; 32]) {
         let mut renamed = vec![(before, after)];
         while let Some((before, after)) = renamed.pop().filter(|(before, after)| before != after) {
-            for found in &self.found {
-                let target = self.target(found);
+            // All are looked at before any is changed: some structures are found twice, with and without padding.
+            let referring: Vec<(&Found, Vec<usize>, Option<Checksum>)> = self
+                .found
+                .iter()
+                .map(|found| (found, &files[&found.file][found.range.clone()]))
+                .map(|(found, bytes)| (found, bytes, places(bytes, &before)))
+                .filter(|(_, _, places)| !places.is_empty())
+                .map(|(found, bytes, places)| (found, places, (self.target(found).named)(bytes)))
+                .collect();
+            for (found, places, _) in &referring {
                 let bytes = &mut files.get_mut(&found.file).expect("the file is there")[found.range.clone()];
-                let places: Vec<usize> = places(bytes, &before);
-                if places.is_empty() {
-                    continue;
-                }
-                let name = (target.named)(bytes);
-                places.into_iter().for_each(|at| bytes[at..at + 32].copy_from_slice(&after));
-                (target.seal)(bytes);
-                renamed.extend(name.zip((target.named)(bytes)).map(|(before, after)| (before.0, after.0)));
+                places.iter().for_each(|at| bytes[*at..*at + 32].copy_from_slice(&after));
+                (self.target(found).seal)(bytes);
+            }
+            for (found, _, name) in referring {
+                let again = (self.target(found).named)(&files[&found.file][found.range.clone()]);
+                renamed.extend(name.zip(again).map(|(before, after)| (before.0, after.0)));
             }
         }
     }
 
     fn check(&self, files: &Files, hit: &Found, sealing: Sealing, what: String) -> Outcome {
-        let disk = Arc::new(self.disk.duplicate());
-        let hit_files = files.iter().filter(|(name, bytes)| self.files[*name] != **bytes);
-        for (name, bytes) in hit_files {
-            write_changed(&*disk, name, &self.files[name], bytes).expect("the simulated disk takes everything");
-        }
+        let disk = Arc::new(self.disk_with(files));
         let mut outcome = Outcome { what, refused: None, unreadable: Vec::new(), damage: Vec::new() };
         let pool = match open(Arc::clone(&disk) as _) {
             Ok(pool) => pool,

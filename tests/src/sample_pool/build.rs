@@ -64,9 +64,14 @@ fn make_datasets(pool: &Pool) -> Result<()> {
     fill_files(&*pool.file_system("files")?)?;
     for name in ["files/raw", "doomed", "gone"] {
         let files = pool.file_system(name)?;
-        make_file(&*files, InodeNumber::ROOT, b"data", 5, &Random::new(9).bytes(40_000))?;
+        make_file(&*files, InodeNumber::ROOT, b"data", 5, &uneven(9, 10_000))?;
     }
     pool.commit(at(6))
+}
+
+/// Bytes that compress to about a half.
+fn uneven(seed: u64, length: usize) -> Vec<u8> {
+    Random::new(seed).bytes(length).into_iter().map(|byte| byte & 0x1f).collect()
 }
 
 /// Makes a regular file with these bytes.
@@ -92,8 +97,8 @@ fn fill_files(files: &dyn FileSystem) -> Result<()> {
     let long = make_file(files, folder, b"text", 5, text.as_bytes())?;
     make_file(files, folder, "n\u{e4}me with an umlaut".as_bytes(), 5, b"tiny")?;
     make_file(files, folder, b"empty", 5, b"")?;
-    make_file(files, root, b"copy", 5, &[text.as_bytes(), &Random::new(3).bytes(140_000)].concat())?;
-    make_file(files, folder, b"copy of the copy", 5, &[text.as_bytes(), &Random::new(3).bytes(140_000)].concat())?;
+    make_file(files, root, b"copy", 5, &[text.as_bytes(), &uneven(3, 140_000)].concat())?;
+    make_file(files, folder, b"copy of the copy", 5, &[text.as_bytes(), &uneven(3, 140_000)].concat())?;
     let sparse = make_file(files, root, b"sparse", 5, b"start")?;
     files.write(&who, sparse, 1 << 40, b"end", Stability::Unstable)?;
     files.punch(&who, long, 8192, 8192)?;
@@ -113,7 +118,7 @@ fn fill_files(files: &dyn FileSystem) -> Result<()> {
     files.set_attributes(&who, long, &old, None)?;
     files.set_xattr(&who, long, b"user.short", b"value", XattrMode::Any)?;
     files.set_xattr(&who, long, b"user.long", &Random::new(4).bytes(3000), XattrMode::Create)?;
-    for number in 0..150 {
+    for number in 0..90 {
         make_file(files, folder, format!("file {number}").as_bytes(), 5, format!("content {number}").as_bytes())?;
     }
     Ok(())
@@ -124,7 +129,7 @@ fn make_history(pool: &Pool) -> Result<()> {
     pool.snapshot(&[("files", "monday"), ("files/raw", "monday"), ("doomed", "only")], at(10))?;
     let files = pool.file_system("files")?;
     let folder = files.lookup(&who(11), InodeNumber::ROOT, b"folder")?.inode;
-    for number in 0..60 {
+    for number in 0..30 {
         files.remove(&who(11), folder, format!("file {number}").as_bytes())?;
     }
     let text = files.lookup(&who(11), folder, b"text")?.inode;
@@ -136,11 +141,11 @@ fn make_history(pool: &Pool) -> Result<()> {
         pool.clone_snapshot("files@tuesday", &name, &PropertyChange::default(), at(14))?;
         let clone = pool.file_system(&name)?;
         clone.write(&who(15), text, 20_000 * number, &Random::new(6).bytes(6000), Stability::Unstable)?;
-        clone.remove(&who(15), folder, b"file 100")?;
+        clone.remove(&who(15), folder, b"file 80")?;
     }
     pool.commit(at(16))?;
     pool.snapshot(&[("clone-0", "branch")], at(17))?;
-    make_file(&*files, folder, b"unwanted", 18, &Random::new(7).bytes(30_000))?;
+    make_file(&*files, folder, b"unwanted", 18, &uneven(7, 30_000))?;
     pool.commit(at(19))?;
     pool.rewind("files", "files@tuesday", at(20))?;
     pool.rename_dataset("clone-2", "renamed", at(21))?;

@@ -79,7 +79,6 @@ pub(crate) fn is_sound_place(place: NamePlace) -> bool {
 pub(crate) fn check_version(structure: &'static str, found: u8) -> Result<(), DecodeError> {
     match found {
         VERSION => Ok(()),
-        0 => Err(DecodeError::Field("version")),
         _ => Err(DecodeError::Version { structure, found: found.into(), known: VERSION.into() }),
     }
 }

@@ -17,7 +17,6 @@ const OFFSET: u8 = 4;
 fn check_version(structure: &'static str, found: u8) -> Result<(), DecodeError> {
     match found {
         VERSION => Ok(()),
-        0 => Err(DecodeError::Field("version")),
         _ => Err(DecodeError::Version { structure, found: found.into(), known: VERSION.into() }),
     }
 }

@@ -3,6 +3,8 @@
 //! Invariant: what lies before `next` was read and checked since the pass began, and what is wrong with it is counted.
 
 mod codec;
+#[cfg(feature = "fuzzing")]
+mod fuzz;
 mod items;
 
 use std::sync::Arc;
@@ -10,6 +12,8 @@ use std::sync::Arc;
 use crate::format::{SlotId, Timestamp};
 use crate::scrub::report::Damage;
 
+#[cfg(feature = "fuzzing")]
+pub(crate) use fuzz::TARGETS;
 pub use items::{edits, load};
 
 /// Most damage of a pass that is kept; what is beyond is counted.

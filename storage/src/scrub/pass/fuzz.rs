@@ -1,0 +1,9 @@
+//! The decoders of a pass of scrubbing, for fuzzers.
+
+use crate::format::Target;
+use crate::scrub::pass::codec;
+
+pub(crate) const TARGETS: [Target; 2] = [
+    Target::new("scrub-pass", |bytes| Some(codec::encode_pass(&codec::decode_pass(bytes).ok()?))),
+    Target::new("scrub-damage", |bytes| Some(codec::encode_damage(&codec::decode_damage(bytes).ok()?))),
+];
