@@ -43,6 +43,13 @@ const UNFLUSHED_LEN_MAX: u64 = 8 << 20;
 #[must_use = "a record is durable only after a wait for its ticket"]
 pub struct Ticket(u64);
 
+impl Ticket {
+    /// The number of that group.
+    pub fn sequence(self) -> u64 {
+        self.0
+    }
+}
+
 /// A record that was found in the log.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Logged {

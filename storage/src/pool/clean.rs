@@ -51,6 +51,8 @@ impl Core {
     }
 
     fn empty_sparse(&self, cleaning: &mut Cleaning, budget: u64) -> Result<Progress> {
+        // Else what is looked up and read here could be given back meanwhile.
+        let _pin = self.epoch.pin();
         let committed = self.epoch.present();
         if cleaning.moved_before.is_some_and(|birth| committed <= birth) {
             return Ok(Progress { idle: true, ..Progress::default() });
@@ -63,6 +65,8 @@ impl Core {
         for survivor in &found {
             match self.move_one(survivor) {
                 Ok(length) => done += length,
+                // It died while it was read, which is no damage.
+                Err(error) if error.kind() == ErrorKind::Corrupt && !self.lies_there(survivor)? => {}
                 Err(error) if error.kind() == ErrorKind::Corrupt => {
                     cleaning.stuck.insert(survivor.slot.place.segment);
                     let problem = format!("{:?} cannot be moved to save space: {}", survivor.id, told(&error));
@@ -146,12 +150,17 @@ impl Core {
         Ok((segments, found))
     }
 
+    /// Whether it still lives, and lies where it was found.
+    fn lies_there(&self, survivor: &Found) -> Result<bool> {
+        let now = self.store.account().lookup(survivor.id)?;
+        Ok(now.is_some_and(|now| now.place == survivor.slot.place))
+    }
+
     /// Returns the bytes that were appended.
     fn move_one(&self, survivor: &Found) -> Result<u64> {
         let account = self.store.account();
         let (id, slot) = (survivor.id, survivor.slot);
-        if account.lookup(id)?.is_none_or(|now| now.place != slot.place) {
-            // It died since it was found.
+        if !self.lies_there(survivor)? {
             return Ok(0);
         }
         let mut stored = Vec::new();

@@ -68,14 +68,22 @@ impl Core {
         *queue = waiting;
         drop(queue);
         let holders: BTreeSet<Holder> = jobs.iter().flat_map(|job| &job.heads).chain(heads).copied().collect();
-        let known = self.heads.lock();
-        holders.iter().filter_map(|holder| known.get(holder)).for_each(|head| head.note_cut(ticket));
-        drop(known);
+        let known: Vec<Arc<Head>> = {
+            let known = self.heads.lock();
+            holders.iter().filter_map(|holder| known.get(holder)).cloned().collect()
+        };
+        known.iter().for_each(|head| head.note_cut(ticket));
         let mut dirty = self.dirty_heads.lock();
         let taken: Vec<Arc<Head>> = holders.iter().filter_map(|holder| dirty.remove(holder)).collect();
         drop(dirty);
         let (logged, mut cuts) = (self.log.position(), committed.cuts.clone());
-        taken.iter().for_each(|head| cuts.note(head.dataset, &logged));
+        // A sync logs what a commit is writing back as well: after that commit such a record counts, though the head has
+        // nothing beyond its root. It must not be applied to what a verb makes of the head now.
+        let has_records = |head: &&Arc<Head>| {
+            let last = head.last_logged();
+            last >= committed.log.sequence() && committed.cuts.lack(head.dataset, last)
+        };
+        taken.iter().chain(known.iter().filter(has_records)).for_each(|head| cuts.note(head.dataset, &logged));
         let heads = taken.iter().filter_map(Head::freeze).collect();
         let jobs = jobs.into_iter().map(|job| job.act).collect();
         Cut { ticket, whole: false, heads, jobs, log: committed.log, cuts, logged }

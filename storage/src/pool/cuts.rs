@@ -46,7 +46,12 @@ impl Cuts {
 
     /// Whether a dataset's root has a record already.
     pub fn has(&self, dataset: DatasetId, record: &Logged) -> bool {
-        self.0.get(&dataset).is_some_and(|sequence| record.sequence < *sequence)
+        !self.lack(dataset, record.sequence)
+    }
+
+    /// Whether a dataset's records of the group `sequence` still count.
+    pub fn lack(&self, dataset: DatasetId, sequence: u64) -> bool {
+        self.0.get(&dataset).is_none_or(|first| *first <= sequence)
     }
 
     /// Count (u16), and for each, in order: dataset (u64), group (u64).

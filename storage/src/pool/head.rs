@@ -186,6 +186,11 @@ impl Head {
         Some(Frozen { head: Arc::clone(self), overlay, below, dirty_len, state })
     }
 
+    /// The number of the group of the log that has this head's last record; 0 if it has none.
+    pub fn last_logged(&self) -> u64 {
+        self.operations.lock().last_logged.map_or(0, Ticket::sequence)
+    }
+
     /// Whether a commit is writing back what this head had.
     pub fn is_frozen(&self) -> bool {
         self.present.read().layers.frozen().is_some()

@@ -6,13 +6,14 @@ use std::sync::Arc;
 
 use crate::catalog::{Compression, Properties, PropertyChange};
 use crate::error::ErrorKind;
-use crate::executor::Inline;
+use crate::executor::{Executor, Inline};
 use crate::format::{InodeNumber, PoolId, Timestamp};
 use crate::fs::{AttributeChange, Caller, Context, FileSystem, NewObject, Stability};
 use crate::media::{Choices, Media, Simulator};
 use crate::pool::world::content;
 use crate::pool::{Budgets, NewPool, Pool};
 use crate::superblock::{SUPERBLOCK_NAME, Superblock};
+use crate::sync::Mutex;
 
 const NOW: Timestamp = Timestamp { seconds: 100, nanoseconds: 0 };
 
@@ -142,6 +143,41 @@ fn snapshots_stay_clones_part_and_rewinds_destroy_nothing() {
     assert_eq!(read_in("clone", "f"), b"two");
     pool.close(NOW).unwrap();
     assert_eq!(pool.commit(NOW).unwrap_err().kind(), ErrorKind::Stale);
+}
+
+/// Does something in the middle of a commit, once.
+#[derive(Default)]
+struct Meanwhile(Mutex<Option<Box<dyn FnOnce() + Send>>>);
+
+impl Executor for Meanwhile {
+    fn run(&self, count: usize, job: &(dyn Fn(usize) + Sync)) {
+        let act = self.0.lock().take();
+        act.into_iter().for_each(|act| act());
+        Inline.run(count, job);
+    }
+}
+
+/// What a sync logs while a commit has it is not applied to what a rewind makes of the head later.
+#[test]
+fn a_rewind_is_not_undone_by_what_was_logged_during_a_commit() {
+    let simulator = Arc::new(Simulator::new());
+    let disk: Arc<dyn Media> = Arc::clone(&simulator) as _;
+    drop(new_pool(&disk));
+    let meanwhile = Arc::new(Meanwhile::default());
+    let pool = Pool::open(Arc::clone(&disk), Arc::clone(&meanwhile) as _, Budgets::default(), 7, NOW).unwrap();
+    pool.create_dataset("d", &Properties::default(), NOW).unwrap();
+    let head = pool.file_system("d").unwrap();
+    write(&*head, "f", b"one");
+    pool.snapshot(&[("d", "first")], NOW).unwrap();
+    let file = head.lookup(&context(), InodeNumber::ROOT, b"f").unwrap().inode;
+    head.write(&context(), file, 0, b"two", Stability::Unstable).unwrap();
+    let syncing = Arc::clone(&head);
+    *meanwhile.0.lock() = Some(Box::new(move || syncing.sync(file).unwrap()));
+    pool.commit(NOW).unwrap();
+    assert!(meanwhile.0.lock().is_none());
+    pool.rewind("d", "d@first", NOW).unwrap();
+    let disk: Arc<dyn Media> = Arc::new(simulator.duplicate());
+    assert_eq!(read(&*open(&disk).file_system("d").unwrap(), "f"), b"one");
 }
 
 /// Else another commit would pass that one, and be undone by it: it gives the head the root that it had at the cut.
