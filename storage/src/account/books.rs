@@ -21,7 +21,7 @@ pub struct Books {
     pub rewrite: BTreeSet<u64>,
     /// Whether the next commit writes the whole log anew.
     pub rewrite_log: bool,
-    /// Whether the next commit folds all that it may.
+    /// Whether commits fold all that they may, until nothing is left.
     pub hurry: bool,
 }
 

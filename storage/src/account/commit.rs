@@ -63,10 +63,14 @@ impl Commit<'_> {
     }
 
     fn choose_folds(&mut self, dirty: &BTreeSet<u64>) -> BTreeSet<u64> {
-        let hurry = std::mem::take(&mut self.books.hurry);
-        let (at_least, pending_max) =
-            if hurry { (usize::MAX, 0) } else { (self.options.fold_pages, self.options.pending_max) };
-        self.ledger.read().choose_folds(self.fold_up_to, dirty, at_least, pending_max)
+        let AccountOptions { fold_pages, hurry_pages, pending_max, .. } = *self.options;
+        let ledger = self.ledger.read();
+        if !self.books.hurry {
+            return ledger.choose_folds(self.fold_up_to, dirty, fold_pages, pending_max).0;
+        }
+        let (folds, more) = ledger.choose_folds(self.fold_up_to, dirty, hurry_pages, usize::MAX);
+        self.books.hurry = more;
+        folds
     }
 
     /// The pages as the last commit left them, and those to be written anew anyway.

@@ -32,14 +32,17 @@ pub struct AccountOptions {
     pub pending_max: usize,
     /// Pages that each commit folds at least, if so many have deltas.
     pub fold_pages: usize,
+    /// Pages that a commit folds at most in a [hurry](Account::hurry): they are in memory together.
+    pub hurry_pages: usize,
     /// Bytes of the shortest dead stretch that is worth giving back where it lies.
     pub punched_min: u32,
 }
 
 impl AccountOptions {
-    /// The usual figures: a million pending deltas, 32 pages folded a commit, stretches of 256 KiB given back.
+    /// The usual figures: a million pending deltas, 32 pages folded a commit and 4,096 in a hurry, stretches of 256 KiB given back.
     pub fn new(segments: SegmentOptions, cache_len: u64) -> Self {
-        Self { segments, cache_len, pending_max: 1_000_000, fold_pages: 32, punched_min: 256 << 10 }
+        let (pending_max, fold_pages, hurry_pages) = (1_000_000, 32, 4096);
+        Self { segments, cache_len, pending_max, fold_pages, hurry_pages, punched_min: 256 << 10 }
     }
 }
 
@@ -263,7 +266,7 @@ impl Account {
         self.pages.shrink(part);
     }
 
-    /// Has the next commit fold everything that it may: when space is short.
+    /// Has the next commits fold everything that they may, as many pages at a time as memory is for: when space is short.
     pub fn hurry(&self) {
         self.books.lock().hurry = true;
     }

@@ -151,14 +151,14 @@ impl Ledger {
     }
 
     /// The pages whose deltas to fold: those of `dirty` that have any due, the `at_least` with the most,
-    /// and more until no more than `pending_max` deltas remain.
+    /// and more until no more than `pending_max` deltas remain. Also whether others have any due.
     pub fn choose_folds(
         &self,
         up_to: Birth,
         dirty: &BTreeSet<u64>,
         at_least: usize,
         pending_max: usize,
-    ) -> BTreeSet<u64> {
+    ) -> (BTreeSet<u64>, bool) {
         let due = |deltas: &[Delta]| deltas.iter().any(|delta| delta.birth <= up_to);
         let mut rest = Vec::new();
         let mut chosen = BTreeSet::new();
@@ -175,12 +175,12 @@ impl Ledger {
         rest.sort_unstable_by(|one, other| other.cmp(one));
         for (at, (count, page)) in rest.into_iter().enumerate() {
             if at >= at_least && remaining <= pending_max {
-                break;
+                return (chosen, true);
             }
             remaining -= count;
             chosen.insert(page);
         }
-        chosen
+        (chosen, false)
     }
 
     fn unpin(&mut self, segment: SegmentId) {

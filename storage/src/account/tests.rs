@@ -19,7 +19,8 @@ type Counts = BTreeMap<(SlotId, u8), i64>;
 
 fn options() -> AccountOptions {
     let segments = SegmentOptions { segment_len: 1 << 20, reserve_count: 1 };
-    AccountOptions { segments, cache_len: 256 << 10, pending_max: 300, fold_pages: 2, punched_min: 8 << 10 }
+    let (pending_max, fold_pages, hurry_pages) = (300, 2, 1000);
+    AccountOptions { segments, cache_len: 256 << 10, pending_max, fold_pages, hurry_pages, punched_min: 8 << 10 }
 }
 
 fn node(id: SlotId) -> [u8; NODE_LEN] {
@@ -579,6 +580,32 @@ fn a_hit_ahead_of_the_free_keeps_the_block() {
     history.account.commit(Birth(5), Birth(4), None).unwrap();
     assert!(!history.account.add_reference(Birth(6), id, index).unwrap(), "nothing refers to it any more");
     assert!(history.account.lookup(id).unwrap().is_some(), "a reader of commit 4 may still read it");
+}
+
+/// All that is pending is folded in a hurry, but no more pages are in memory at a time than is said.
+#[test]
+fn a_hurry_lasts_until_all_is_folded() {
+    let media: Arc<dyn Media> = Arc::new(Simulator::new());
+    let account = Account::create(media, AccountOptions { hurry_pages: 3, fold_pages: 1, ..options() }).unwrap();
+    let mut commits = 1..;
+    let mut commit = || {
+        let birth = commits.next().unwrap();
+        account.commit(Birth(birth), Birth(birth - 1), None).unwrap();
+        account.totals().pending
+    };
+    let ids: Vec<SlotId> = (0..1500).map(|_| account.append_node(Birth(1), node).unwrap()).collect();
+    commit();
+    // One of each page, of which the segment of a MiB has one.
+    let pages: BTreeMap<SegmentId, SlotId> = ids.iter().map(|id| (id.segment(), *id)).collect();
+    assert!(pages.len() >= 6, "{}", pages.len());
+    pages.values().for_each(|id| account.free(Birth(2), *id, 0, 1).unwrap());
+    let mut left = pages.len() as u64;
+    assert_eq!(commit(), left, "a commit does not fold what it frees");
+    account.hurry();
+    while left > 0 {
+        left = left.saturating_sub(3);
+        assert_eq!(commit(), left);
+    }
 }
 
 #[test]

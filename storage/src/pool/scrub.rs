@@ -130,7 +130,7 @@ impl Core {
                 Some(_) => return Err(Error::new(ErrorKind::Conflict, "a scrub is under way already")),
             }
         }
-        self.keep_scrub(now)
+        self.promise_scrub(now)
     }
 
     /// Has the pass that is under way wait.
@@ -153,7 +153,7 @@ impl Core {
                 None => return Err(Error::new(ErrorKind::Conflict, "no scrub is under way")),
             }
         }
-        self.keep_scrub(now)
+        self.promise_scrub(now)
     }
 
     /// The pass that is under way, or was last.
@@ -208,6 +208,11 @@ impl Core {
         if self.scrubbing.lock().kept.is_all {
             return Ok(());
         }
+        self.promise_scrub(now)
+    }
+
+    /// The same, and it is durable when this returns: a commit that has it already may still be under way.
+    fn promise_scrub(&self, now: Timestamp) -> Result<()> {
         self.submit(Vec::new(), now, move |change| {
             change.keep_scrub(now);
             Ok(())

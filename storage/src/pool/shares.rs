@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use crate::account::{Account, References};
 use crate::error::Result;
 use crate::format::{Birth, SlotId};
-use crate::reclaim::Told;
+use crate::reclaim::{Share, Told};
 use crate::tree::Dead;
 
 /// Sums are in parts of a byte, so many of which make a whole one.
@@ -42,8 +42,12 @@ fn whole(parts: u128) -> u64 {
 }
 
 /// What goes when pointers do: a block that others refer to as well does not.
+///
+/// Memory is bounded: of a share of all extents at a time, which is halved and gone through again when it is too large.
 pub struct Freed<'a> {
     lookup: Lookup<'a>,
+    share: Share,
+    shared_max: usize,
     parts: i128,
     pointers: u64,
     /// How many pointers to a block went that has several.
@@ -51,9 +55,15 @@ pub struct Freed<'a> {
 }
 
 impl<'a> Freed<'a> {
-    /// Nothing goes, as of commit `birth`, which the caller keeps pinned.
-    pub fn new(account: &'a Account, birth: Birth) -> Self {
-        Self { lookup: Lookup { account, birth, last: None }, parts: 0, pointers: 0, shared: HashMap::new() }
+    /// Nothing of a share goes, as of commit `birth`, which the caller keeps pinned. Remembers about `shared_max` blocks at most.
+    pub fn new(account: &'a Account, birth: Birth, share: Share, shared_max: usize) -> Self {
+        let lookup = Lookup { account, birth, last: None };
+        Self { lookup, share, shared_max, parts: 0, pointers: 0, shared: HashMap::new() }
+    }
+
+    /// Whether that is more than it may remember: then what it says is not all.
+    pub fn is_full(&self) -> bool {
+        self.shared.len() > self.shared_max && self.share.is_large()
     }
 
     /// Takes into account what is told.
@@ -71,6 +81,9 @@ impl<'a> Freed<'a> {
     /// Takes pointers off, or back.
     fn add(&mut self, dead: &Dead, change: i64) -> Result<()> {
         self.pointers += 1;
+        if !self.share.contains(dead.id) {
+            return Ok(());
+        }
         let Some(references) = self.lookup.references(dead.id)? else { return Ok(()) };
         let part = part(&references, 1) as i128;
         for index in dead.first..dead.first + dead.count {
@@ -93,10 +106,15 @@ impl<'a> Freed<'a> {
         self.pointers
     }
 
-    /// Bytes that go.
-    pub fn bytes(&self) -> u64 {
-        whole(self.parts.max(0) as u128)
+    /// Parts of bytes that go, to be added up and made [whole bytes](bytes).
+    pub fn parts(&self) -> i128 {
+        self.parts
     }
+}
+
+/// Whole bytes of the parts of all shares.
+pub fn bytes(parts: i128) -> u64 {
+    whole(parts.max(0) as u128)
 }
 
 /// What belongs to pointers.

@@ -5,15 +5,18 @@ use crate::error::Result;
 use crate::format::{Birth, Timestamp};
 use crate::pool::clean::LIVE_PERCENT_MAX;
 use crate::pool::core::Core;
-use crate::pool::shares::{Freed, Shares};
+use crate::pool::shares::{Freed, Shares, bytes};
 use crate::pool::view::{Asked, Latest};
 use crate::pool::{Backlog, Counters, DatasetSpace, PoolSpace};
-use crate::reclaim::{Estimate, Sources};
+use crate::reclaim::{Estimate, Share, Sources};
 use crate::sync::{AtomicU64, Ordering};
 use crate::tree::{ItemRef, Key, Reader};
 
 /// So many pointers are worth a commit's wait until what they come to is counted anew.
 const POINTERS_A_COMMIT: u64 = 1_000;
+
+/// Blocks that several refer to which are remembered at once while it is told what would go: some 50 MiB of memory.
+const SHARED_MAX: usize = 1 << 20;
 
 /// What purging all that waits would free, as it was counted last.
 #[derive(Debug, Default)]
@@ -56,24 +59,51 @@ impl Core {
             let targets: Vec<Holder> = bin.iter().map(|(_, holder)| *holder).collect();
             Ok((Estimate::new(catalog, &targets)?, bin))
         })?;
-        let (Asked { answer: (estimate, bin), roots, .. }, mut freed) =
-            (&asked, Freed::new(self.store.account(), asked.roots.birth));
-        estimate.for_each(self.sources(roots), &mut |told| freed.note(told).map(|()| true))?;
-        self.awaiting_len.store(freed.bytes(), Ordering::Relaxed);
-        *last = Awaiting { birth: roots.birth, bin: bin.clone(), cost: freed.pointers() };
+        let Asked { answer: (estimate, bin), roots, .. } = &asked;
+        let (bytes, cost) = self.add_up(estimate, roots, u64::MAX, SHARED_MAX)?.unwrap_or_default();
+        self.awaiting_len.store(bytes, Ordering::Relaxed);
+        *last = Awaiting { birth: roots.birth, bin: bin.clone(), cost };
         counted()
     }
 
     /// What destroying a dataset or snapshot would free; `None` if that takes more than so many pointers to tell.
     pub fn would_free(&self, name: &str, pointers: u64) -> Result<Option<u64>> {
+        self.would_free_by_shares(name, pointers, SHARED_MAX)
+    }
+
+    /// The same, remembering about so many blocks at a time that several refer to.
+    fn would_free_by_shares(&self, name: &str, pointers: u64, shared_max: usize) -> Result<Option<u64>> {
         let asked = self.ask(|catalog| Estimate::new(catalog, &[catalog.resolve(name)?]))?;
-        let mut freed = Freed::new(self.store.account(), asked.roots.birth);
-        let is_told = asked.answer.for_each(self.sources(&asked.roots), &mut |told| {
-            freed.note(told)?;
-            Ok(freed.pointers() <= pointers)
-        });
-        let is_told = is_told.map_err(|error| error.during("find out what a destroy would free"))?;
-        Ok(is_told.then(|| freed.bytes()))
+        let told = self.add_up(&asked.answer, &asked.roots, pointers, shared_max);
+        let told = told.map_err(|error| error.during("find out what a destroy would free"))?;
+        Ok(told.map(|(bytes, _)| bytes))
+    }
+
+    /// Bytes that go, and how many pointers were looked at for that; `None` if these were to be more than `pointers`.
+    fn add_up(
+        &self,
+        estimate: &Estimate,
+        roots: &Latest,
+        pointers: u64,
+        shared_max: usize,
+    ) -> Result<Option<(u64, u64)>> {
+        let (mut shares, mut parts, mut looked) = (vec![Share::ALL], 0, 0);
+        while let Some(share) = shares.pop() {
+            let mut freed = Freed::new(self.store.account(), roots.birth, share, shared_max);
+            estimate.for_each(self.sources(roots), &mut |told| {
+                freed.note(told)?;
+                Ok(looked + freed.pointers() <= pointers && !freed.is_full())
+            })?;
+            looked += freed.pointers();
+            if looked > pointers {
+                return Ok(None);
+            }
+            match freed.is_full() {
+                true => shares.extend(share.halves()),
+                false => parts += freed.parts(),
+            }
+        }
+        Ok(Some((bytes(parts), looked)))
     }
 
     fn sources<'a>(&'a self, roots: &'a Latest) -> Sources<'a> {

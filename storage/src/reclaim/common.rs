@@ -120,7 +120,8 @@ impl Share {
         self.of < 1 << 20
     }
 
-    fn contains(self, id: SlotId) -> bool {
+    /// Whether an id is one of it.
+    pub fn contains(self, id: SlotId) -> bool {
         (id.0.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32) % self.of == self.number
     }
 }

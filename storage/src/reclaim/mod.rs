@@ -13,6 +13,7 @@ mod sieve;
 mod sift;
 mod step;
 
+pub use common::Share;
 pub use edges::{Edge, edges};
 pub use estimate::{Estimate, Told};
 pub use recount::{OwedEntries, Owned, for_each_reference, owned};

@@ -194,6 +194,11 @@ impl<'a> Plan<'a> {
         }
     }
 
+    /// The same of a holder that gets another list or is gone: to keep what it had would take memory as the square of a chain's length.
+    fn take_parts(&mut self, holder: Holder) -> Result<Vec<Part>> {
+        self.lists.remove(&holder).map_or_else(|| self.parts(holder), Ok)
+    }
+
     /// Returns the parent.
     fn remove_leaf(&mut self, holder: Holder, freed: &mut dyn FnMut(Freed)) -> Result<Option<SnapshotId>> {
         let parent = self.parent(holder);
@@ -208,8 +213,8 @@ impl<'a> Plan<'a> {
         let Some(child) = self.children_of(id).next() else { return Ok(()) };
         let parent = self.parent(holder);
         let after = self.catalog.birth(parent);
-        let mut parts = self.parts(holder)?;
-        for part in self.parts(child)? {
+        let mut parts = self.take_parts(holder)?;
+        for part in self.take_parts(child)? {
             freed(Freed::Entries { part, after });
             parts.push(Part { until: part.until.min(after), ..part });
         }
@@ -233,5 +238,33 @@ impl<'a> Plan<'a> {
         [Some(holder), before.map(Holder::Snapshot), parent.flatten().map(Holder::Snapshot)]
             .into_iter()
             .for_each(|touched| self.touch(touched));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::reclaim::tests::world::World;
+
+    #[test]
+    fn a_long_chain_takes_memory_in_proportion_to_its_length() {
+        const LENGTH: usize = 100;
+        let mut world = World::new(1);
+        let head = world.create();
+        for _ in 0..LENGTH {
+            world.write(head);
+            world.snapshot(head);
+            world.commit();
+        }
+        world.write(head);
+        world.commit();
+        let mut plan = Plan::new(&world.catalog).unwrap();
+        world.live_snapshots().into_iter().for_each(|id| plan.doom(Holder::Snapshot(id)));
+        let mut freed = 0;
+        plan.settle(&mut |_| freed += 1).unwrap();
+        assert!(freed >= LENGTH - 1, "{freed} parts of lists are freed");
+        let parts: usize = plan.lists.values().map(Vec::len).sum();
+        assert!(parts <= LENGTH + 1, "{parts} parts are kept");
+        assert_eq!(plan.parts(Holder::Head(head)).unwrap().len(), parts);
     }
 }

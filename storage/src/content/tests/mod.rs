@@ -19,7 +19,7 @@ const FILE: InodeNumber = InodeNumber(5);
 fn store_on(disk: &Arc<Simulator>, executor: Arc<dyn Executor>) -> Arc<Store> {
     let segments = SegmentOptions { segment_len: 4 << 20, reserve_count: 1 };
     let options =
-        AccountOptions { segments, cache_len: 256 << 10, pending_max: 5000, fold_pages: 2, punched_min: 256 << 10 };
+        AccountOptions { cache_len: 256 << 10, pending_max: 5000, fold_pages: 2, ..AccountOptions::new(segments, 0) };
     let account = Account::create(Arc::clone(disk) as Arc<dyn Media>, options).unwrap();
     Arc::new(Store::new(account, executor, 256 << 10, 256 << 10).with_finder(64 << 10))
 }

@@ -96,6 +96,8 @@ fn random_histories_free_what_was_foretold() {
                 // They may round a half either way.
                 assert!(foretold.abs_diff(freed) <= 1, "{foretold} foretold and {freed} freed of {name}");
                 assert_eq!(world.pool.would_free_within(&name, 1 << 40).unwrap(), Some(foretold));
+                let in_little_memory = world.core().would_free_by_shares(&name, 1 << 40, 3).unwrap();
+                assert_eq!(in_little_memory, Some(foretold), "{name}");
                 *(if foretold > 100_000 { &mut whole } else { &mut part }) += 1;
             }
             check_pool(&world);

@@ -2,4 +2,4 @@
 
 mod damage;
 mod history;
-mod world;
+pub mod world;

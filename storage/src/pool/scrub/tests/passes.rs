@@ -267,6 +267,40 @@ fn orders_that_make_no_sense_are_refused_and_steps_without_a_pass_do_nothing() {
 }
 
 #[test]
+fn an_order_during_a_step_counts_more_than_what_the_step_brings() {
+    let began = Scrubbed::new(world());
+    began.start();
+    for (order, state) in [("pause", PassState::Paused), ("cancel", PassState::Cancelled), ("anew", PassState::Running)]
+    {
+        let disk = Arc::new(began.world.disk.duplicate());
+        let mut scrubbed = Scrubbed::open(disk, began.world.seconds).unwrap();
+        scrubbed.step().unwrap();
+        let (before, pool, now) = (scrubbed.pass(), scrubbed.world.pool.clone(), scrubbed.world.now());
+        let ordered = Arc::new(Mutex::new(false));
+        let during = Arc::clone(&ordered);
+        scrubbed.world.disk.watch(Some(Arc::new(move |_, operation| {
+            if operation.kind == OperationKind::Read && !std::mem::replace(&mut *during.lock(), true) {
+                match order {
+                    "pause" => pool.scrub_pause(now).unwrap(),
+                    "cancel" => pool.scrub_cancel(now).unwrap(),
+                    _ => pool.scrub_start(true, now).unwrap(),
+                }
+            }
+        })));
+        scrubbed.world.pool.scrub_step(BUDGET, now).unwrap();
+        scrubbed.world.disk.watch(None);
+        assert!(*ordered.lock());
+        let after = scrubbed.pass();
+        assert_eq!(after.state, state);
+        match order {
+            "pause" => assert!(after.bytes > before.bytes && after.next > before.next, "what was read counts"),
+            "cancel" => assert_eq!((after.bytes, after.next), (before.bytes, before.next)),
+            _ => assert_eq!((after.bytes, after.next, after.begun), (0, SlotId(0), now)),
+        }
+    }
+}
+
+#[test]
 fn damage_before_the_place_is_found_by_this_pass_and_damage_behind_it_by_the_next() {
     let began = Scrubbed::new(world());
     began.start();
