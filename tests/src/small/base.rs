@@ -55,6 +55,14 @@ impl Base {
     }
 }
 
+impl Base {
+    /// Whether each step of a program can be done.
+    pub fn allows(&self, program: &[Step]) -> bool {
+        let mut world = self.world.clone();
+        (1..).zip(program).all(|(time, step)| world.act(step, None, time).is_ok())
+    }
+}
+
 /// Opens the pool on a disk.
 pub(super) fn open(disk: &Arc<Simulator>, boot: u64) -> Result<Pool> {
     let budgets = Budgets { dirty: 1 << 20, nodes: 256 << 10, blocks: 256 << 10, slots: 64 << 10, dedup: 16 << 10 };

@@ -11,7 +11,10 @@ use crate::small::world::hashes;
 use crate::small::{Base, Found, Outcome, Promises, Step, World};
 
 /// When the first step is done: earlier are those of the base.
-const BEGIN: i64 = 1000;
+pub(super) const BEGIN: i64 = 1000;
+
+/// What every program ends with; all but the first only where something was destroyed.
+static ENDING: [Step; 3] = [Step::Commit, Step::Reclaim, Step::Commit];
 
 /// A moment at which the power may go.
 pub struct Moment {
@@ -31,8 +34,10 @@ pub struct Run {
     pub moments: Vec<Moment>,
     /// All that the pool was at any time, or may have been found to be.
     pub worlds: Vec<World>,
-    /// Steps that were done.
-    pub steps: usize,
+    /// What a crash may leave in the middle of each step, those of the end among them.
+    pub(super) possible: Vec<Arc<Vec<World>>>,
+    /// The same after each step.
+    pub(super) promised: Vec<Arc<Vec<World>>>,
 }
 
 type Seen = Arc<Mutex<Vec<(Operation, Simulator)>>>;
@@ -57,13 +62,34 @@ impl Run {
         if let Some(difference) = found.difference(&runner.promises.live) {
             return Err(format!("before any crash, {difference}"));
         }
-        runner.step(&Step::Commit)?;
-        if runner.promises.live.has_destroyed() {
-            runner.step(&Step::Reclaim)?;
-            runner.step(&Step::Commit)?;
-        }
+        let ending: &[Step] = if runner.promises.live.has_destroyed() { &ENDING } else { &ENDING[..1] };
+        ending.iter().try_for_each(|step| runner.step(step))?;
         Ok(runner.end(&disk))
     }
+
+    /// The same without the commit in the end and without being watched; before one of the steps something is done to the disk. Returns also the
+    /// disk and what may be found on it.
+    pub(super) fn unended(
+        base: &Base,
+        program: &[Step],
+        pause: usize,
+        act: &dyn Fn(&Simulator),
+    ) -> Result<(Self, Simulator, Vec<World>), String> {
+        let disk = Arc::new(base.disk.duplicate());
+        let mut runner = Runner::new(base, &disk)?;
+        for (at, step) in program.iter().enumerate() {
+            if at == pause {
+                act(&disk);
+            }
+            runner.step(step)?;
+        }
+        Ok((runner.run, disk.duplicate(), runner.promises.states))
+    }
+}
+
+/// The steps that a run of a program ended with.
+pub(super) fn ending(run: &Run, program: &[Step]) -> &'static [Step] {
+    &ENDING[..run.possible.len() - program.len()]
 }
 
 struct Runner {
@@ -85,7 +111,12 @@ impl Runner {
             promises: Promises::new(base.world.clone()),
             seen: Seen::default(),
             time: BEGIN,
-            run: Run { moments: Vec::new(), worlds: vec![base.world.clone()], steps: 0 },
+            run: Run {
+                moments: Vec::new(),
+                worlds: vec![base.world.clone()],
+                possible: Vec::new(),
+                promised: Vec::new(),
+            },
         })
     }
 
@@ -101,7 +132,6 @@ impl Runner {
 
     fn step(&mut self, step: &Step) -> Result<(), String> {
         self.time += 1;
-        self.run.steps += 1;
         let made = step.act(&self.pool, self.time).map_err(|error| format!("{step:?}: {error:?}"))?;
         let counters = self.pool.counters();
         let before = std::mem::replace(&mut self.commits, (counters.commits, counters.whole_commits));
@@ -126,8 +156,10 @@ impl Runner {
     }
 
     fn keep(&mut self, possible: Vec<World>) {
+        self.run.promised.push(Arc::new(self.promises.states.clone()));
         let seen = std::mem::take(&mut *self.seen.lock().unwrap_or_else(PoisonError::into_inner));
         let (possible, mut is_new) = (Arc::new(possible), true);
+        self.run.possible.push(Arc::clone(&possible));
         for (operation, disk) in seen {
             let next = matches!(operation.kind, OperationKind::Flush | OperationKind::SyncDirectory);
             self.run.moments.push(Moment { operation, disk, possible: Arc::clone(&possible), is_new });
