@@ -5,7 +5,8 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::{env, fs};
+use std::time::Duration;
+use std::{env, fs, thread};
 
 use cow_storage::error::{Error, ErrorKind};
 use cow_storage::format::InodeNumber;
@@ -60,7 +61,7 @@ fn pools_of_every_version_say_what_they_said_and_take_writes() {
         let scratch = Scratch::new("format");
         write_to(scratch.path(), &fixture(version)).unwrap();
         let expected = fs::read_to_string(folder(version).join("manifest.txt")).unwrap();
-        let reopened = || open(Arc::new(Directory::open(scratch.path()).unwrap())).unwrap();
+        let reopened = || open(Arc::new(take(scratch.path()))).unwrap();
         let pool = reopened();
         assert_same(&manifest(&pool).unwrap(), &expected);
         assert_sound(&pool);
@@ -80,6 +81,17 @@ fn pools_of_every_version_say_what_they_said_and_take_writes() {
         assert_sound(&pool);
         pool.close(at(2002)).unwrap();
     }
+}
+
+/// The directory, as soon as nobody has it: a process that another test is just starting has our files for a moment.
+fn take(path: &Path) -> Directory {
+    for _ in 0..1000 {
+        match Directory::open(path) {
+            Err(error) if error.kind() == ErrorKind::Busy => thread::sleep(Duration::from_millis(10)),
+            taken => return taken.unwrap(),
+        }
+    }
+    panic!("somebody keeps {} open", path.display());
 }
 
 fn assert_same(found: &str, expected: &str) {

@@ -79,7 +79,9 @@ fn make_the_corpus() {
     for found in dissect(&targets, &files) {
         harvest(&targets, &files[&found.file][found.range], &mut seeds);
     }
-    harvest(&targets, &small_log(), &mut seeds);
+    for is_full in [false, true] {
+        harvest(&targets, &small_log(is_full), &mut seeds);
+    }
     let format = include_str!("../../storage/FORMAT.md");
     for example in format.split("```hex\n").skip(1) {
         harvest(&targets, &example_bytes(example), &mut seeds);
@@ -100,18 +102,23 @@ fn make_the_corpus() {
     }
 }
 
-/// The front of a ring with a few groups from its first position on.
-fn small_log() -> Vec<u8> {
+/// A ring with groups from its first position on: a few, or as many as it holds.
+fn small_log(is_full: bool) -> Vec<u8> {
     let (media, pool) = (Simulator::new(), PoolId(*b"a log of samples"));
     IntentLog::create(&media, INTENT_LEN_MIN).unwrap();
     let (log, _) = IntentLog::open(&media, pool, LogPosition::START).unwrap();
-    for records in [&[1, 40][..], &[5000], &[0, 3, 7], &[9]] {
-        let tickets: Vec<_> = records.iter().map(|len| log.append(&vec![7; *len]).unwrap()).collect();
+    for records in [&[1, 40][..], &[5000], &[0, 3, 7], &[9]].into_iter().cycle() {
+        let tickets = records.iter().map(|len| log.append(&vec![7; *len]));
+        // It is full where an append is refused.
+        let Ok(tickets) = tickets.collect::<Result<Vec<_>, _>>() else { break };
         tickets.into_iter().for_each(|ticket| log.wait(ticket).unwrap());
+        if !is_full && log.position().sequence() > 4 {
+            break;
+        }
     }
-    let mut front = vec![0; 20 << 10];
-    media.open(INTENT_NAME).unwrap().read_at(&mut front, 0).unwrap();
-    front
+    let mut ring = vec![0; if is_full { INTENT_LEN_MIN as usize } else { 20 << 10 }];
+    media.open(INTENT_NAME).unwrap().read_at(&mut ring, 0).unwrap();
+    ring
 }
 
 /// The bytes of an example in FORMAT.md, without zeros after its last line.

@@ -9,7 +9,7 @@ const SEEDS_MAX: usize = 8;
 /// Most seeds of a target that are of the same length.
 const ALIKE_MAX: usize = 3;
 /// Most bytes of a seed.
-const SEED_LEN_MAX: usize = 24 << 10;
+const SEED_LEN_MAX: usize = 64 << 10;
 
 /// Adds what `bytes` are to the seeds, by target, if anything accepts them; and so on with their parts.
 pub fn harvest(targets: &[Target], bytes: &[u8], seeds: &mut BTreeMap<&'static str, BTreeSet<Vec<u8>>>) {
