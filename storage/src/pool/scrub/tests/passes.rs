@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use crate::error::{ErrorKind, Result};
 use crate::executor::Inline;
-use crate::format::{SlotId, Timestamp};
+use crate::format::{SegmentId, SlotId, Timestamp};
 use crate::media::{Choices, Media, Operation, OperationKind, Simulator};
 use crate::pool::scrub::KEPT_EVERY_SECS;
 use crate::pool::verify::tests::fixture::{Piece, file_of, pieces, world};
@@ -51,9 +51,13 @@ struct Scrubbed {
 }
 
 impl Scrubbed {
+    /// With extents and nodes in the last segments that there are, too.
     fn new(world: World) -> Self {
         let seconds = world.seconds;
-        Self::open(world.disk, seconds).unwrap()
+        let scrubbed = Self::open(world.disk, seconds).unwrap();
+        scrubbed.world.put("d", "late", 0, 900, 100_000);
+        scrubbed.world.commit();
+        scrubbed
     }
 
     fn open(disk: Arc<Simulator>, seconds: i64) -> Result<Self> {
@@ -120,6 +124,8 @@ fn whatever_ends_the_pool_the_pass_goes_on_and_reads_all_that_there_was() {
     [3, extents.len() / 2, extents.len() - 3].iter().for_each(|at| scrubbed.flip(&extents[*at]));
     scrubbed.start();
     let there = pieces(&scrubbed.world);
+    let last = SegmentId(scrubbed.pass().end.segment().0 - 1);
+    assert!(there.iter().any(|piece| piece.id.segment() == last), "nothing is in the last segment");
     let began = (scrubbed.world.disk.duplicate(), scrubbed.world.seconds);
     let mut whole = Scrubbed::open(Arc::new(began.0), began.1).unwrap();
     whole.finish();
@@ -179,6 +185,21 @@ fn a_pool_that_is_closed_goes_on_exactly_where_it_was() {
     // Each extent and node was read once: those that the commits of closing replaced may not have been there any more.
     let there = pieces(&scrubbed.world).iter().filter(|piece| piece.id < pass.end).count() as u64;
     assert!((there..=there + 60).contains(&pass.objects), "{} of {there}", pass.objects);
+}
+
+#[test]
+fn damage_is_stored_as_soon_as_it_is_found() {
+    let scrubbed = Scrubbed::new(world());
+    scrubbed.flip(&scrubbed.extents()[0]);
+    scrubbed.start();
+    let (now, mut choices) = (scrubbed.world.now(), Choices::new(5));
+    while scrubbed.pass().found == 0 {
+        // No time goes by, so nothing is stored for that.
+        assert!(!scrubbed.world.pool.scrub_step(BUDGET, now).unwrap().idle);
+    }
+    let left = Arc::new(scrubbed.world.disk.crash(&mut |limit| choices.below(limit)));
+    let after = Scrubbed::open(left, scrubbed.world.seconds).unwrap();
+    assert_eq!(after.pass(), scrubbed.pass());
 }
 
 /// What was ordered, in order, and what the pass is then.
