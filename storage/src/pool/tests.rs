@@ -68,6 +68,22 @@ fn lose_copies(disk: &Simulator) {
 }
 
 #[test]
+fn a_full_log_does_not_keep_a_rewind_out() {
+    let disk: Arc<dyn Media> = Arc::new(Simulator::new());
+    let pool = new_pool(&disk);
+    pool.create_dataset("d", &Properties::default(), NOW).unwrap();
+    pool.create_dataset("other", &Properties::default(), NOW).unwrap();
+    pool.snapshot(&[("d", "s")], NOW).unwrap();
+    let files = pool.file_system("other").unwrap();
+    for number in 0..3000 {
+        if number % 10 == 0 {
+            pool.rewind("d", "d@s", NOW).unwrap();
+        }
+        write(&*files, "f", &[number as u8; 9000]);
+    }
+}
+
+#[test]
 fn a_damaged_slot_loses_nothing() {
     let simulator = Arc::new(Simulator::new());
     let disk: Arc<dyn Media> = Arc::clone(&simulator) as _;

@@ -113,10 +113,21 @@ impl Core {
             (catalog.find_dataset(name)?, catalog.find_snapshot(to)?)
         };
         let paused = Paused::all(self, [Holder::Head(dataset)])?;
-        if self.log.half_full() {
-            self.commit(now)?;
+        let mut taken = self.try_rewind(dataset, snapshot, now);
+        // What a commit has, the log gives up with the one after it.
+        for _ in 0..2 {
+            if taken.as_ref().is_err_and(|error| error.kind() == ErrorKind::Busy) {
+                self.commit(now)?;
+                taken = self.try_rewind(dataset, snapshot, now);
+            }
         }
-        let taken = self.submit(vec![Holder::Head(dataset)], now, move |change| {
+        drop(paused);
+        taken
+    }
+
+    /// `Busy` if the log has no room for the mark.
+    fn try_rewind(&self, dataset: DatasetId, snapshot: SnapshotId, now: Timestamp) -> Result<SnapshotInfo> {
+        self.submit(vec![Holder::Head(dataset)], now, move |change| {
             // What the head has logged is in this commit, and it logs nothing until the pause ends. Whatever it logs then
             // is durable after this, so nobody has to wait for it.
             let _ = change.core.log.append(&record::encode_rewind(dataset, change.birth))?;
@@ -128,9 +139,7 @@ impl Core {
                 }
             });
             change.catalog.snapshot_info(taken)
-        });
-        drop(paused);
-        taken
+        })
     }
 
     /// Destroys a dataset or snapshot; its data stays until it is purged.
