@@ -66,6 +66,25 @@ fn seal_log(bytes: &mut [u8]) {
     }
 }
 
+/// The records of the groups that follow each other from the front of a ring, as FORMAT.md tells it.
+fn chained(bytes: &[u8], pool: PoolId, size: usize) -> Vec<Vec<u8>> {
+    let (mut all, mut at, mut previous) = (Vec::new(), 0, Checksum([0; 32]));
+    for sequence in 1.. {
+        let Some(len) = bytes.get(at..).and_then(GroupHeader::peek_len) else { break };
+        let is_bounded = len <= size / 2 && at + len.next_multiple_of(PAGE_LEN as usize) <= size;
+        let Some(group) = bytes.get(at..at + len).filter(|_| is_bounded) else { break };
+        let Ok((header, hash)) = GroupHeader::decode(group) else { break };
+        let is_here = header.pool == pool && header.offset == at as u64;
+        if !is_here || header.sequence != sequence || header.previous != previous {
+            break;
+        }
+        let Ok(records) = header.records(group) else { break };
+        all.extend(records);
+        (at, previous) = (at + len.next_multiple_of(PAGE_LEN as usize), hash);
+    }
+    all
+}
+
 /// Takes the bytes for the start of a ring, and opens it twice: what the first opening finds, the second finds too.
 fn log_again(bytes: &[u8]) -> Option<Vec<u8>> {
     let pool = PoolId(*bytes.get(16..)?.first_chunk()?);
@@ -75,10 +94,15 @@ fn log_again(bytes: &[u8]) -> Option<Vec<u8>> {
     file.write_at(&bytes[..bytes.len().min(size as usize)], 0).ok()?;
     let looked = IntentLog::look(&media, pool, LogPosition::START);
     let (log, found) = IntentLog::open(&media, pool, LogPosition::START).ok()?;
+    let found: Vec<Vec<u8>> = found.into_iter().map(|logged| logged.bytes).collect();
+    assert!(found == chained(bytes, pool, size as usize), "other records are found than the groups have");
     // Looking also sees what was written over since.
-    assert!(looked.is_err() || looked.is_ok_and(|looked| looked == found), "a look sees another log");
+    assert!(
+        looked.is_err() || looked.is_ok_and(|looked| looked.iter().map(|logged| &logged.bytes).eq(&found)),
+        "a look sees another log"
+    );
     drop(log);
     let (_, second) = IntentLog::open(&media, pool, LogPosition::START).expect("what was opened opens again");
-    assert!(found == second, "a second opening finds other records");
+    assert!(second.iter().map(|logged| &logged.bytes).eq(&found), "a second opening finds other records");
     Some(bytes.to_vec()).filter(|_| !found.is_empty())
 }

@@ -1,7 +1,8 @@
 //! Kept inputs: a folder a target, a file an input.
 //!
-//! Invariant: a file whose name begins with `seed` is what a writer stores, so its target accepts it; any other once made
-//! a decoder fail, and is kept so that it never does again.
+//! Invariant: a file whose name begins with `seed` is what a writer stores, so its target accepts it. One that begins with
+//! `reached` leads to code that the seeds do not lead to, as a fuzzer found that sees what is run; any other once made a
+//! decoder fail, and is kept so that it never does again.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -13,8 +14,8 @@ use cow_storage::fuzz::Target;
 pub struct Corpus {
     /// What a writer stores.
     pub seeds: Vec<Vec<u8>>,
-    /// What once made a decoder fail.
-    pub failures: Vec<Vec<u8>>,
+    /// What once made a decoder fail, or leads further than the seeds.
+    pub others: Vec<Vec<u8>>,
 }
 
 /// The folder of a target's corpus.
@@ -32,7 +33,7 @@ impl Corpus {
         for path in paths {
             let bytes = fs::read(&path).expect("the corpus can be read");
             let is_seed = path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("seed"));
-            if is_seed { corpus.seeds.push(bytes) } else { corpus.failures.push(bytes) }
+            if is_seed { corpus.seeds.push(bytes) } else { corpus.others.push(bytes) }
         }
         corpus
     }

@@ -57,10 +57,10 @@ pub fn fuzz(target: &Target, seed: u64, budget: Budget, memory: Memory) -> Resul
         let accepted = feed(target, input, memory)?;
         assert!(accepted, "{}: a seed is refused; if its format has changed, make the corpus again", target.name);
     }
-    for input in &corpus.failures {
+    for input in &corpus.others {
         feed(target, input, memory)?;
     }
-    let inputs: Vec<Vec<u8>> = corpus.seeds.into_iter().chain(corpus.failures).collect();
+    let inputs: Vec<Vec<u8>> = corpus.seeds.into_iter().chain(corpus.others).collect();
     let (mut mutator, mut tally) = (Mutator::new(seed), Tally::default());
     let began = Instant::now();
     let is_spent = |inputs| match budget {
