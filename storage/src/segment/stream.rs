@@ -41,6 +41,8 @@ pub struct StreamWriter {
     inner: Mutex<Inner>,
     /// Held while chunks are written, so that they are written in order and a flush waits for all.
     writing: Mutex<()>,
+    /// Held while files are flushed, so that who flushes waits for another who has begun.
+    flushing: Mutex<()>,
 }
 
 #[derive(Default)]
@@ -101,7 +103,7 @@ impl Open {
 impl StreamWriter {
     pub fn new(stream: Stream, files: Arc<Files>) -> Self {
         let buffers = BufferPool::new(4 * BUFFER_LEN);
-        Self { stream, files, buffers, inner: Mutex::default(), writing: Mutex::default() }
+        Self { stream, files, buffers, inner: Mutex::default(), writing: Mutex::default(), flushing: Mutex::default() }
     }
 
     pub fn lock(&self) -> MutexGuard<'_, Inner> {
@@ -184,6 +186,7 @@ impl StreamWriter {
 
     /// Makes everything that was appended durable.
     pub fn flush(&self) -> Result<()> {
+        let _flushing = self.flushing.lock();
         self.files.check()?;
         self.inner.lock().seal(&self.buffers);
         self.write_out()?;

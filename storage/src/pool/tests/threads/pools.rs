@@ -2,6 +2,7 @@
 
 mod acts;
 mod left;
+mod narrow;
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -149,15 +150,21 @@ impl World {
             self.model.lock().head.check(at, &found[at..at + BLOCKS], begun, "at rest");
         });
         let core = &self.pool.core;
-        let dirty: u64 = core.heads.lock().values().map(|head| head.present().layers.dirty_bytes()).sum();
-        assert_eq!(core.dirty(), dirty, "dirty bytes are not what overlays have");
         assert!(core.jobs.lock().is_empty(), "a verb was left behind");
-        self.pool.commit(NOW).unwrap();
-        assert_eq!(core.dirty(), 0, "a commit left dirty bytes");
+        self.check_dirty();
         assert_eq!(core.epoch.oldest(), core.epoch.present(), "a pin was left behind");
         while !self.pool.reclaim_step(1000, NOW).unwrap().idle {}
         (0..3).for_each(|_| self.pool.commit(NOW).unwrap());
         assert_eq!(self.pool.verify(None, &mut |_, _| true).unwrap().damage, []);
+    }
+
+    /// What is dirty is what overlays have, and nothing after a commit.
+    fn check_dirty(&self) {
+        let core = &self.pool.core;
+        let dirty: u64 = core.heads.lock().values().map(|head| head.present().layers.dirty_bytes()).sum();
+        assert_eq!(core.dirty(), dirty, "dirty bytes are not what overlays have");
+        self.pool.commit(NOW).unwrap();
+        assert_eq!(core.dirty(), 0, "a commit left dirty bytes");
     }
 }
 
@@ -167,7 +174,7 @@ impl World {
 fn calls_are_as_if_one_came_after_the_other() {
     in_many_orders(1500, |mut choices| {
         let world = World::new(&mut choices);
-        run(&world, &mut choices, 3, 4);
+        run(&world, &acts::some(&mut choices), &mut choices);
         world.check_at_rest();
     });
 }
@@ -183,19 +190,17 @@ fn a_disk_that_fails_breaks_no_promise() {
             1 => world.disk.fail_write(choices.below(30)),
             _ => world.disk.fail_flush(choices.below(12)),
         }
-        run(&world, &mut choices, 3, 4);
+        run(&world, &acts::some(&mut choices), &mut choices);
         world.lose_power(&mut choices);
     });
 }
 
-/// Several threads at random work, and one that loses power at some moment.
-fn run(world: &World, choices: &mut Choices, threads: usize, steps: usize) {
-    let acts = acts::some(choices);
-    let own = split(choices, threads);
+/// Three threads at random work, and perhaps one that loses power at some moment.
+fn run(world: &World, acts: &[acts::Act], choices: &mut Choices) {
+    let own = split(choices, 3);
     thread::scope(|scope| {
         for (thread, mut own) in own.into_iter().enumerate() {
-            let acts = &acts;
-            scope.spawn(move || (0..steps).for_each(|step| world.act(acts, thread, step, &mut own)));
+            scope.spawn(move || (0..4).for_each(|step| world.act(acts, thread, step, &mut own)));
         }
         if choices.below(2) == 0 {
             scope.spawn(|| world.lose_power(choices));

@@ -51,6 +51,9 @@ fn append(segments: &Segments, pieces: &Pieces, number: u8, mut choices: Choices
         let byte = 1 + number * 100 + step;
         let place = segments.append(stream, false, &vec![byte; length]).unwrap();
         pieces.lock().push((place, byte));
+        if choices.below(3) == 0 {
+            segments.flush().unwrap();
+        }
     }
 }
 
