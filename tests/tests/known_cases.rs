@@ -328,6 +328,19 @@ const CASES: &[Case] = &[
         &[punch("a", 8192, 4096), sync("a"), COMMIT, punch("a", 4096, 4096), sync("a")],
     ),
     (
+        "length",
+        "bytes that made a file longer are a hole when it is made durable, and it had the old length",
+        &[create("a"), write("a", 0, 5000)],
+        &[
+            write("a", 8192, 4096),
+            punch("a", 8192, 4096),
+            sync("a"),
+            write("a", 20_000, 10),
+            punch("a", 20_000, 10),
+            sync("a"),
+        ],
+    ),
+    (
         "POSIX",
         "a name is renamed to another of the same file, which does nothing",
         &[create("a"), link("a", "b"), write("a", 0, 3000)],

@@ -105,7 +105,9 @@ impl Promises {
         if call.is_logged() {
             let mut state = self.last();
             // Where bytes were lost, a call may have nothing to do.
-            let _ = state.act(step, outcome.made, time);
+            if !state.punch_nothing(dataset, call, time) {
+                let _ = state.act(step, outcome.made, time);
+            }
             self.states.push(state);
         }
         if call.waits(*durable) {
