@@ -97,6 +97,10 @@ impl History {
     /// Lets the background come to an end; then the pool's figures are the model's.
     fn settle(&mut self) {
         self.tell("settle".to_owned());
+        // What a clone has without a name is erased once it is used.
+        for (_, dataset) in self.world.live_datasets() {
+            self.pool.file_system(&dataset.name).unwrap_or_else(|error| panic!("open {}: {error:?}", dataset.name));
+        }
         for round in 0.. {
             assert!(round < 10_000, "reclaiming does not end");
             if self.pool.reclaim_step(1000, self.now).unwrap_or_else(|error| panic!("reclaim: {error:?}")).idle {
