@@ -97,8 +97,8 @@ fn later(media: &Arc<dyn Media>, slot: &Superblock) -> Result<Option<Superblock>
     let before = copies.before(superblock.commit)?.map(|copy| &copy.payload.account);
     match check(media, &payload, before) {
         Ok((store, _)) => store.account().flush_written(before).map(|()| Some(superblock)),
-        // Here nobody can tell what was durable: another attempt may.
-        Err(error) if matches!(error.kind(), ErrorKind::Io | ErrorKind::UnknownVersion) => Err(error),
+        Err(error) if error.kind() == ErrorKind::UnknownVersion => Err(error),
+        // A file that ends too early is no more whole than one with other bytes.
         Err(_) => Ok(None),
     }
 }
