@@ -65,7 +65,8 @@ impl Pooled {
             dataset,
             fsid: dataset.0,
             file_system: self.pool.file_system(name)?,
-            access: open_access(),
+            access: Arc::new(open_access()),
+            access_from: None,
         });
         Ok(())
     }

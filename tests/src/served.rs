@@ -31,7 +31,8 @@ impl ModelViews {
     pub fn share(&self, path: &str, dataset: u64, file_system: Arc<dyn FileSystem>, access: Access) {
         let (dataset_name, fsid) = (path.trim_matches('/').to_owned(), dataset);
         let dataset = DatasetId(dataset);
-        self.shares.set(Share { path: path.to_owned(), dataset_name, dataset, fsid, file_system, access });
+        let (path, access, access_from) = (path.to_owned(), Arc::new(access), None);
+        self.shares.set(Share { path, dataset_name, dataset, fsid, file_system, access, access_from });
     }
 
     /// Adds a snapshot of a dataset.

@@ -114,7 +114,8 @@ fn by_nfs(engine: &Engine, size: u64, length: usize) -> Outcome<f64> {
         dataset,
         fsid: dataset.0,
         file_system: engine.pool.file_system("d")?,
-        access: open_access(),
+        access: Arc::new(open_access()),
+        access_from: None,
     });
     let server = serve(Arc::new(PoolViews::new(engine.pool.clone(), shares)));
     let mut client = Client::connect(server.local_addr()?)?;

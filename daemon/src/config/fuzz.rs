@@ -6,7 +6,8 @@ use cow_api::v1::path;
 use cow_storage::fuzz::Target;
 
 use crate::config::value::Value;
-use crate::config::{Arguments, Config, describe_rule, parse_rule};
+use crate::config::{Arguments, Config};
+use crate::shares::{describe_rule, parse_rule};
 
 pub(crate) const TARGETS: [Target; 5] = [
     Target::new("config-file", |bytes| {

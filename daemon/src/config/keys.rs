@@ -1,7 +1,8 @@
 //! The table of all keys.
 
+use crate::config::Config;
 use crate::config::value::Value;
-use crate::config::{Config, parse_rule};
+use crate::shares::parse_rule;
 
 /// A section of the file.
 pub struct Section {
@@ -162,7 +163,7 @@ pub const SECTIONS: [Section; 7] = [
     },
     Section {
         name: "exports",
-        about: "Who may mount the datasets. NFS believes what a client says about its users: admit hosts, not people.",
+        about: "Who may mount the datasets that 'cowctl share set' says nothing of. NFS believes what a client says about its users: admit hosts, not people.",
         keys: &[
             Key {
                 name: "rules",

@@ -20,7 +20,7 @@ use cow_storage::pool::Budgets;
 pub use crate::config::arguments::{Arguments, Command, UsageError, help};
 pub use crate::config::file::{ConfigError, default_file};
 use crate::logging::Logging;
-use crate::shares::{Access, Network, Rule, Squash};
+use crate::shares::{Access, Rule, Squash};
 
 /// Where the file is looked for.
 pub const DEFAULT_PATH: &str = "/etc/cow/cowd.toml";
@@ -126,52 +126,4 @@ fn one_line(message: &str) -> String {
         if c.is_control() { line.extend(c.escape_default()) } else { line.push(c) }
     }
     line
-}
-
-/// Everything a network may be allowed, in words: `10.0.0.0/8 rw root_squash`.
-pub fn describe_rule(rule: &Rule) -> String {
-    let squash = match rule.squash {
-        Squash::None => "no_root_squash",
-        Squash::Root => "root_squash",
-        Squash::All => "all_squash",
-    };
-    format!("{} {} {squash}", rule.network, if rule.writable { "rw" } else { "ro" })
-}
-
-/// A rule from its words: a network, then in any order `rw` or `ro` (default), and `root_squash` (default),
-/// `no_root_squash` or `all_squash`.
-pub fn parse_rule(text: &str) -> Result<Rule, String> {
-    let mut words = text.split_whitespace();
-    let network: Network = words.next().unwrap_or("").parse().map_err(|error| format!("{error}"))?;
-    let mut rule = Rule { network, writable: false, squash: Squash::Root };
-    for word in words {
-        match word {
-            "rw" => rule.writable = true,
-            "ro" => rule.writable = false,
-            "root_squash" => rule.squash = Squash::Root,
-            "no_root_squash" => rule.squash = Squash::None,
-            "all_squash" => rule.squash = Squash::All,
-            _ => {
-                let words = ["rw", "ro", "root_squash", "no_root_squash", "all_squash"];
-                return Err(format!("'{word}' in the rule '{text}' is none of {}", words.join(", ")));
-            }
-        }
-    }
-    Ok(rule)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn rules_read_as_they_are_described() {
-        for text in ["10.0.0.0/8 rw root_squash", "::1/128 ro all_squash", "0.0.0.0/0 rw no_root_squash"] {
-            assert_eq!(describe_rule(&parse_rule(text).unwrap()), text);
-        }
-        assert_eq!(describe_rule(&parse_rule("10.1.2.3").unwrap()), "10.1.2.3/32 ro root_squash");
-        for wrong in ["", "rw", "10.0.0.0/40 rw", "10.0.0.0/8 readonly"] {
-            assert!(parse_rule(wrong).is_err(), "{wrong}");
-        }
-    }
 }

@@ -86,7 +86,7 @@ impl Daemon {
             pool: pool.clone(),
             pool_path: config.pool.clone(),
             shares: shares.clone(),
-            access: config.exports.clone(),
+            access: Arc::new(config.exports.clone()),
             jobs: jobs.clone(),
             events,
             maintenance: maintenance.clone(),
@@ -108,7 +108,7 @@ impl Daemon {
 
     fn announce(&self, notifier: &Notifier, began: Instant) {
         let millis = began.elapsed().as_millis() as u64;
-        let shares = self.service.shares().shares.len();
+        let shares = self.service.share_count();
         let control = self.socket.as_ref().map(|path| path.display().to_string()).unwrap_or_default();
         let http = self.http().map(|address| address.to_string()).unwrap_or_default();
         let nfs = self.nfs().to_string();

@@ -122,7 +122,15 @@ fn service() -> Service {
     let file_system = pool.file_system("fuzzed").expect("the dataset has files");
     let shares = Arc::new(Shares::default());
     let (path, dataset_name) = ("/fuzzed".to_owned(), "fuzzed".to_owned());
-    shares.set(Share { path, dataset_name, dataset, fsid: dataset.0, file_system, access });
+    shares.set(Share {
+        path,
+        dataset_name,
+        dataset,
+        fsid: dataset.0,
+        file_system,
+        access: Arc::new(access),
+        access_from: None,
+    });
     Service {
         views: Arc::new(PoolViews::new(pool, shares)),
         key: HandleKey::new(SECRET),

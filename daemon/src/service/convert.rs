@@ -1,6 +1,6 @@
 //! From the engine's types to the API's, and back.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use cow_api::v1;
 use cow_storage::catalog::{Compression, DatasetInfo, Properties, PropertyChange, SnapshotInfo, SyncMode};
@@ -9,6 +9,7 @@ use cow_storage::pool::{Backlog, Counters, Listing, PoolSpace, VerifyReport};
 
 use crate::clock;
 use crate::damage::shown_damage;
+use crate::service::sharing::RESERVED;
 use crate::service::{Answer, Service};
 
 /// Names of datasets and full names of snapshots, by id.
@@ -121,12 +122,23 @@ fn shown_properties(properties: &Properties) -> v1::Properties {
         dedup: properties.dedup,
         quota: properties.quota,
         readonly: properties.readonly,
-        user: properties.user.clone(),
+        user: users_own(&properties.user),
     }
+}
+
+/// Without what the daemon keeps among them.
+fn users_own(user: &BTreeMap<String, String>) -> BTreeMap<String, String> {
+    let own = user.iter().filter(|(name, _)| !name.starts_with(RESERVED));
+    own.map(|(name, value)| (name.clone(), value.clone())).collect()
 }
 
 /// A change as the engine takes it. The block size is not among what can change.
 pub fn property_change(change: &v1::PropertyChange) -> Answer<PropertyChange> {
+    if let Some(name) = change.user.keys().find(|name| name.starts_with(RESERVED)) {
+        let detail = format!("cannot set {name}: names that begin with {RESERVED} are the daemon's own");
+        let problem = v1::Problem::new(v1::Code::InvalidRequest, detail);
+        return Err(problem.with_hint("'cowctl share set DATASET' says who may mount a dataset"));
+    }
     Ok(PropertyChange {
         extent_size: change.extent_size.map(|size| small("extentsize", size)).transpose()?,
         compression: change.compression.map(|compression| match compression {

@@ -9,7 +9,7 @@ use cow_storage::fs::{AttributeChange, Caller, Context};
 use crate::clock;
 use crate::service::convert::{Names, new_properties, property_change};
 use crate::service::problem::problem;
-use crate::service::share::is_at_or_below;
+use crate::service::sharing::is_at_or_below;
 use crate::service::space::POINTERS_MAX;
 use crate::service::{Answer, Service};
 
@@ -83,8 +83,11 @@ impl Service {
 
     /// Gives a dataset and all below it another name.
     pub fn rename_dataset(&self, name: &str, to: &str) -> Answer<Dataset> {
+        // With the table held: else another dataset that gets the old name meanwhile would take this one's place in it.
+        let in_step = self.sharing.lock();
         let info = self.pool().rename_dataset(name, to, clock::now()).map_err(problem)?;
-        self.share_below(&info.name)?;
+        self.share_family(&in_step, &info.name)?;
+        drop(in_step);
         self.dataset_changed(&info.name, Change::Renamed);
         Ok(self.shown_dataset(&info))
     }

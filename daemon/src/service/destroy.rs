@@ -8,7 +8,7 @@ use cow_storage::format::{DatasetId, Timestamp};
 use crate::clock;
 use crate::service::convert::Names;
 use crate::service::problem::{of, problem};
-use crate::service::share::is_at_or_below;
+use crate::service::sharing::is_at_or_below;
 use crate::service::{Answer, Service};
 
 /// How to destroy.

@@ -14,6 +14,7 @@ mod problem;
 mod rewind;
 mod scrub;
 mod share;
+mod sharing;
 mod snapshot;
 mod space;
 mod status;
@@ -60,8 +61,8 @@ pub struct Parts {
     pub pool_path: PathBuf,
     /// What can be mounted; the service keeps it in step.
     pub shares: Arc<Shares>,
-    /// Who may mount it.
-    pub access: Access,
+    /// Who may mount it, where no dataset says otherwise.
+    pub access: Arc<Access>,
     /// Long work.
     pub jobs: Arc<Jobs>,
     /// Who listens.

@@ -5,7 +5,7 @@ use cow_storage::format::Timestamp;
 
 use crate::clock;
 use crate::service::problem::problem;
-use crate::service::share::is_at_or_below;
+use crate::service::sharing::is_at_or_below;
 use crate::service::space::POINTERS_MAX;
 use crate::service::{Answer, Service};
 

@@ -8,7 +8,7 @@ use cow_storage::format::DatasetId;
 
 use crate::service::convert::shown_space;
 use crate::service::problem::problem;
-use crate::service::share::is_at_or_below;
+use crate::service::sharing::is_at_or_below;
 use crate::service::{Answer, Service};
 
 /// How many pointers are looked at to tell what a destroy would free, where that is not all that is asked: about a second's work.

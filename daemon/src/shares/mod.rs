@@ -6,9 +6,11 @@
 mod access;
 mod network;
 mod table;
+mod text;
 mod views;
 
 pub use access::{Access, Admission, ClientIdentity, Identity, Rule, Squash};
 pub use network::{Network, ParseNetworkError};
 pub use table::{Share, Shares};
+pub use text::{describe_rule, parse_rule};
 pub use views::{PoolViews, SnapshotName, View, Views};

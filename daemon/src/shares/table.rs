@@ -25,7 +25,10 @@ pub struct Share {
     /// The dataset's head.
     pub file_system: Arc<dyn FileSystem>,
     /// Who may use it.
-    pub access: Access,
+    pub access: Arc<Access>,
+    /// The dataset whose options these are: itself, or one whose name is in front of its own. `None` if they are the
+    /// configuration's.
+    pub access_from: Option<DatasetId>,
 }
 
 /// All shares, by path and by dataset.
@@ -43,13 +46,24 @@ struct Maps {
 impl Shares {
     /// Adds a share, in place of those that had its path or its dataset.
     pub fn set(&self, share: Share) {
-        let share = Arc::new(Share { path: normal_path(&share.path), ..share });
+        self.set_all([share]);
+    }
+
+    /// Adds shares, each in place of those that had its path or its dataset. Nobody sees some of them without the others.
+    pub fn set_all(&self, shares: impl IntoIterator<Item = Share>) {
+        let normal = |share: Share| Arc::new(Share { path: normal_path(&share.path), ..share });
+        let shares: Vec<Arc<Share>> = shares.into_iter().map(normal).collect();
         let mut maps = self.maps.write();
-        maps.remove(share.dataset);
-        if let Some(other) = maps.by_path.insert(share.path.clone(), share.clone()) {
-            maps.by_dataset.remove(&other.dataset);
+        // All of them first: one may have the path that another gives up.
+        for share in &shares {
+            maps.remove(share.dataset);
         }
-        maps.by_dataset.insert(share.dataset, share);
+        for share in shares {
+            if let Some(other) = maps.by_path.insert(share.path.clone(), share.clone()) {
+                maps.by_dataset.remove(&other.dataset);
+            }
+            maps.by_dataset.insert(share.dataset, share);
+        }
     }
 
     /// Ends a dataset's share; handles of it become stale.

@@ -162,6 +162,13 @@ impl Pool {
         catalog.dataset_info(catalog.find_dataset(name)?)
     }
 
+    /// What is known of a dataset and of all below it, each after those above it. Takes the time that these take.
+    pub fn dataset_and_below(&self, name: &str) -> Result<Vec<DatasetInfo>> {
+        let catalog = self.core.catalog.read();
+        let own = catalog.find_dataset(name)?;
+        [own].into_iter().chain(catalog.datasets_below(name)).map(|id| catalog.dataset_info(id)).collect()
+    }
+
     /// What is known of a snapshot.
     pub fn snapshot_info(&self, snapshot: &str) -> Result<SnapshotInfo> {
         let catalog = self.core.catalog.read();

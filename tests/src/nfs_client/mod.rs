@@ -16,6 +16,9 @@ use std::net::{SocketAddr, TcpStream};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use rustix::net::sockopt::set_socket_reuseaddr;
+use rustix::net::{AddressFamily, SocketType, bind, connect, socket};
+
 /// A file handle.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Handle(pub Vec<u8>);
@@ -63,8 +66,22 @@ pub struct Client {
 impl Client {
     /// Connects as user 0. Call numbers begin at a place of their own.
     pub fn connect(server: SocketAddr) -> Outcome<Self> {
+        Self::over(TcpStream::connect(server)?)
+    }
+
+    /// The same from an address of this host; port 0 is any.
+    pub fn connect_from(own: SocketAddr, server: SocketAddr) -> Outcome<Self> {
+        let socket =
+            socket(if own.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 }, SocketType::STREAM, None);
+        let socket = socket.map_err(io::Error::from)?;
+        set_socket_reuseaddr(&socket, true).map_err(io::Error::from)?;
+        bind(&socket, &own).map_err(io::Error::from)?;
+        connect(&socket, &server).map_err(io::Error::from)?;
+        Self::over(TcpStream::from(socket))
+    }
+
+    fn over(stream: TcpStream) -> Outcome<Self> {
         static CLIENTS: AtomicU32 = AtomicU32::new(0);
-        let stream = TcpStream::connect(server)?;
         stream.set_nodelay(true)?;
         stream.set_read_timeout(Some(Duration::from_secs(60)))?;
         let nanos = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.subsec_nanos());

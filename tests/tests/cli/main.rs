@@ -3,6 +3,7 @@
 mod ends;
 mod help;
 mod scrub;
+mod share;
 mod stand_in;
 mod terminal;
 mod verbs;

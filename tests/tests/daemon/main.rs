@@ -3,6 +3,7 @@
 mod api;
 mod hostile;
 mod lifetime;
+mod shares;
 mod transfers;
 mod verbs;
 

@@ -72,6 +72,8 @@ pub enum Change {
     Renamed,
     /// Its properties or holds are others.
     Set,
+    /// Who may mount it is another.
+    Shared,
     /// It has a snapshot's content again.
     Rewound,
     /// It was destroyed.

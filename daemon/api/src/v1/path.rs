@@ -64,6 +64,11 @@ pub fn dataset_verb(name: &str, verb: &str) -> String {
     format!("{}/{verb}", dataset(name))
 }
 
+/// The share of a dataset.
+pub fn share(name: &str) -> String {
+    dataset_verb(name, "share")
+}
+
 /// A snapshot, by its full name `dataset@snapshot`.
 pub fn snapshot(name: &str) -> String {
     format!("{SNAPSHOTS}/{}", encode(name))

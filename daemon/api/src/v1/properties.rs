@@ -90,6 +90,10 @@ impl PropertyChange {
             "readonly" => self.readonly = Some(switch(value)?),
             "quota" if ["", "none"].contains(&value) => self.quota = Some(None),
             "quota" => self.quota = Some(Some(size()?)),
+            _ if name.starts_with("cow:") => {
+                let help = "'cowctl share set DATASET' says who may mount a dataset";
+                return Err(format!("cannot set {name}: names that begin with cow: are the daemon's own; {help}"));
+            }
             _ if name.contains(':') => {
                 self.user.insert(name.to_owned(), Some(value.to_owned()).filter(|value| !value.is_empty()));
             }
@@ -278,7 +282,14 @@ mod tests {
         assert!(read(r#"{"qouta":5}"#).is_err());
         assert!(read(r#"{"compression":"zstd:20"}"#).is_err());
         let mut change = PropertyChange::default();
-        for (name, value) in [("size", "1"), ("dedup", "maybe"), ("quota", "x"), ("sync", ""), ("compression", "lz4")] {
+        for (name, value) in [
+            ("size", "1"),
+            ("dedup", "maybe"),
+            ("quota", "x"),
+            ("sync", ""),
+            ("compression", "lz4"),
+            ("cow:share", "off"),
+        ] {
             assert!(change.set(name, value).is_err(), "{name}");
         }
         change.set("quota", "none").unwrap();

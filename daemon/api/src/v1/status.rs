@@ -1,4 +1,4 @@
-//! The daemon's state, its shares and its clients.
+//! The daemon's state, and its clients.
 
 use serde::{Deserialize, Serialize};
 
@@ -102,26 +102,6 @@ pub struct Counters {
     pub node_hits: u64,
     /// Node cache misses.
     pub node_misses: u64,
-}
-
-/// All shares.
-#[derive(Clone, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-pub struct Shares {
-    /// By path.
-    pub shares: Vec<Share>,
-}
-
-/// What NFS clients can mount.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-pub struct Share {
-    /// The path to mount.
-    pub path: String,
-    /// The dataset.
-    pub dataset: String,
-    /// Who may, as in `10.0.0.0/8 rw root_squash`.
-    pub rules: Vec<String>,
 }
 
 /// All NFS clients that are connected.

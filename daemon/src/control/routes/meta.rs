@@ -8,7 +8,7 @@ use crate::control::call::Call;
 use crate::control::events;
 use crate::control::http::{Method, Response};
 use crate::control::openapi;
-use crate::control::route::{JSON, Route, json, schema};
+use crate::control::route::{JSON, Query, QueryKind, Route, json, schema};
 use crate::control::routes;
 use crate::metrics;
 use crate::service::Service;
@@ -28,8 +28,8 @@ pub const ROUTES: &[Route] = &[
     Route {
         method: Method::Get,
         path: "/v1/shares",
-        about: "List what NFS clients can mount",
-        query: &[],
+        about: "List what NFS clients can mount, and who may",
+        query: &[Query { name: "under", kind: QueryKind::Text, about: "Only this dataset and those below it." }],
         takes: None,
         status: 200,
         answers: (JSON, Some(schema::<Shares>)),
@@ -81,8 +81,8 @@ fn status(service: &Arc<Service>, _: &Call) -> Result<Response, Problem> {
     Ok(json(200, &service.status()?))
 }
 
-fn shares(service: &Arc<Service>, _: &Call) -> Result<Response, Problem> {
-    Ok(json(200, &service.shares()))
+fn shares(service: &Arc<Service>, call: &Call) -> Result<Response, Problem> {
+    Ok(json(200, &service.shares(call.query("under"))?))
 }
 
 fn clients(service: &Arc<Service>, _: &Call) -> Result<Response, Problem> {

@@ -5,6 +5,7 @@ mod destroyed;
 mod jobs;
 mod meta;
 mod scrub;
+mod shares;
 mod snapshots;
 mod space;
 
@@ -12,11 +13,12 @@ use crate::control::route::Route;
 
 /// All routes.
 pub fn all() -> impl Iterator<Item = &'static Route> {
-    let nouns: [&'static [Route]; 7] = [
+    let nouns: [&'static [Route]; 8] = [
         meta::ROUTES,
         datasets::ROUTES,
         snapshots::ROUTES,
         destroyed::ROUTES,
+        shares::ROUTES,
         space::ROUTES,
         scrub::ROUTES,
         jobs::ROUTES,

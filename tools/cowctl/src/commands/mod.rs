@@ -15,6 +15,7 @@ mod rename;
 mod rewind;
 mod scrub;
 mod set;
+mod share;
 mod snapshot;
 mod space;
 mod status;
@@ -50,6 +51,7 @@ pub const COMMANDS: &[Command] = &[
     verify::COMMAND,
     scrub::COMMAND,
     space::COMMAND,
+    share::COMMAND,
     status::COMMAND,
     job::COMMAND,
 ];
