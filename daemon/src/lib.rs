@@ -12,6 +12,7 @@ pub mod notify;
 
 pub mod damage;
 pub mod events;
+pub mod locks;
 pub mod logging;
 pub mod shares;
 
