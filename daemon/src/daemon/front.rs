@@ -3,8 +3,10 @@
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
+use std::time::SystemTime;
 
-use cow_api::v1::{Client, Problem};
+use cow_api::time::Time;
+use cow_api::v1::{Client, ClientMount, Problem, Traffic};
 use cow_storage::pool::Pool;
 use parking_lot::RwLock;
 
@@ -12,7 +14,7 @@ use crate::clock;
 use crate::config::Config;
 use crate::daemon::failure::nfs_not_listening;
 use crate::metrics::Page;
-use crate::nfs::{Limits, Server};
+use crate::nfs::{self, Limits, Rates, Server, Totals};
 use crate::service::Front;
 use crate::shares::Views;
 
@@ -70,16 +72,46 @@ impl Front for Nfs {
     }
 
     fn clients(&self) -> Vec<Client> {
-        let clients = self.server.read().clients().into_iter().map(|client| Client {
-            address: client.address.to_string(),
-            connections: client.connections as u64,
-            since: clock::time(clock::timestamp(client.since)),
-            mounts: client.mounts.into_iter().map(|mount| mount.path).collect(),
-        });
-        clients.collect()
+        self.server.read().clients().into_iter().map(shown_client).collect()
     }
 
     fn connections(&self) -> u64 {
         self.server.read().counters().connections
     }
+}
+
+fn shown_client(client: nfs::Client) -> Client {
+    let shown_mount = |mount: nfs::ClientMount| ClientMount {
+        path: mount.path,
+        told: mount.told.into_iter().map(|told| told.path).collect(),
+        last: mount.last.map(moment),
+        traffic: shown_traffic(mount.totals, mount.rates),
+    };
+    Client {
+        address: client.address.to_string(),
+        connections: client.connections as u64,
+        since: client.since.map(moment),
+        last: client.last.map(moment),
+        traffic: shown_traffic(client.totals, client.rates),
+        mounts: client.mounts.into_iter().map(shown_mount).collect(),
+    }
+}
+
+fn shown_traffic(totals: Totals, rates: Rates) -> Traffic {
+    let Totals { calls, errors, refused, replayed, read_bytes, written_bytes } = totals;
+    Traffic {
+        calls,
+        errors,
+        refused,
+        replayed,
+        read_bytes,
+        written_bytes,
+        calls_per_second: rates.calls,
+        read_bytes_per_second: rates.read_bytes,
+        written_bytes_per_second: rates.written_bytes,
+    }
+}
+
+fn moment(time: SystemTime) -> Time {
+    clock::time(clock::timestamp(time))
 }

@@ -11,11 +11,12 @@
 use std::io::{self, IoSlice, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 
 use parking_lot::{Mutex, MutexGuard};
 
+use crate::nfs::counters::Reason;
 use crate::nfs::record::{End, RecordReader, is_timeout};
 use crate::nfs::server::Shared;
 use crate::nfs::service::{Answer, Origin};
@@ -56,7 +57,7 @@ impl Connection {
         Arc::new(Self {
             shared,
             stream,
-            origin: Origin { peer, ended: Arc::new(AtomicBool::new(false)) },
+            origin: Origin::new(peer),
             reader: Mutex::default(),
             writer: Mutex::new(()),
             threads: AtomicUsize::new(1),
@@ -148,7 +149,7 @@ impl Connection {
         match end {
             End::Closed => {}
             End::Broken => counting.stalled.add(1),
-            End::Refused => counting.garbage.add(1),
+            End::Refused => counting.refuse(Reason::Garbage),
         }
     }
 

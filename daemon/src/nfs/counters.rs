@@ -3,10 +3,50 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use crate::nfs::clients::Traffic;
 use crate::nfs::{mount, v3};
 
 /// Buckets of a histogram: bucket `n` counts calls of less than `8 << n` microseconds, the last all others.
 pub const BUCKETS: usize = 20;
+
+/// Why a call was not run, or not let at the file that it named.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Reason {
+    /// The record or the arguments cannot be decoded.
+    Garbage,
+    /// Another version of RPC.
+    RpcVersion,
+    /// Credentials that cannot be decoded.
+    Credentials,
+    /// Credentials of a flavor that we do not take.
+    Flavor,
+    /// An unknown program.
+    Program,
+    /// An unknown version of a program.
+    Version,
+    /// An unknown procedure.
+    Procedure,
+    /// No rule of the share admits the client.
+    NotAdmitted,
+    /// A handle of what is gone, or not shared.
+    Stale,
+    /// A handle that this pool's server did not make.
+    BadHandle,
+}
+
+/// All reasons, as metrics name them, in the order of [`Reason`].
+const REASONS: [(Reason, &str); 10] = [
+    (Reason::Garbage, "garbage"),
+    (Reason::RpcVersion, "rpc_version"),
+    (Reason::Credentials, "bad_credentials"),
+    (Reason::Flavor, "auth_flavor"),
+    (Reason::Program, "unknown_program"),
+    (Reason::Version, "unknown_version"),
+    (Reason::Procedure, "unknown_procedure"),
+    (Reason::NotAdmitted, "acl"),
+    (Reason::Stale, "stale_handle"),
+    (Reason::BadHandle, "bad_handle"),
+];
 
 /// Calls of one procedure.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -38,10 +78,8 @@ pub struct Counters {
     pub replayed: u64,
     /// Calls dropped because the same one was being run.
     pub dropped: u64,
-    /// Records and arguments that could not be decoded.
-    pub garbage: u64,
-    /// Calls of unknown programs, versions and procedures, or with credentials that we do not take.
-    pub refused: u64,
+    /// Records and calls that were refused, by reason as metrics name it.
+    pub refused: Vec<(&'static str, u64)>,
     /// Calls during which the server's own code panicked.
     pub panics: u64,
     /// Connections taken.
@@ -54,6 +92,8 @@ pub struct Counters {
     pub connections: u64,
     /// Bytes of large buffers in use now.
     pub buffer_bytes: u64,
+    /// By share and by client.
+    pub traffic: Traffic,
 }
 
 /// One number that grows.
@@ -90,8 +130,7 @@ pub struct Counting {
     pub(super) sent_bytes: Counter,
     pub(super) replayed: Counter,
     pub(super) dropped: Counter,
-    pub(super) garbage: Counter,
-    pub(super) refused: Counter,
+    refused: [Counter; REASONS.len()],
     pub(super) panics: Counter,
     pub(super) accepted: Counter,
     pub(super) turned_away: Counter,
@@ -107,13 +146,19 @@ impl Default for Counting {
             sent_bytes: Counter::default(),
             replayed: Counter::default(),
             dropped: Counter::default(),
-            garbage: Counter::default(),
-            refused: Counter::default(),
+            refused: Default::default(),
             panics: Counter::default(),
             accepted: Counter::default(),
             turned_away: Counter::default(),
             stalled: Counter::default(),
         }
+    }
+}
+
+impl Counters {
+    /// How many were refused for a reason.
+    pub fn refusals(&self, reason: Reason) -> u64 {
+        self.refused[reason as usize].1
     }
 }
 
@@ -128,13 +173,23 @@ impl Counting {
         self.mount[procedure].call(took, failed);
     }
 
+    /// Counts a record or a call that was refused.
+    pub fn refuse(&self, reason: Reason) {
+        self.refused[reason as usize].add(1);
+    }
+
+    /// How many were refused for a reason.
+    pub fn refusals(&self, reason: Reason) -> u64 {
+        self.refused[reason as usize].get()
+    }
+
     /// How long an NFS procedure has lately taken.
     pub fn recent(&self, procedure: usize) -> Duration {
         Duration::from_nanos(self.nfs[procedure].recent_nanos.load(Ordering::Relaxed))
     }
 
-    /// Everything, and the two figures that others know.
-    pub fn snapshot(&self, connections: u64, buffer_bytes: u64) -> Counters {
+    /// Everything, and the figures that others know.
+    pub fn snapshot(&self, connections: u64, buffer_bytes: u64, traffic: Traffic) -> Counters {
         let nfs = self.nfs.iter().zip(&v3::PROCEDURES).map(|(counted, of)| counted.snapshot("nfs", of.name));
         let mount = self.mount.iter().zip(mount::PROCEDURES).map(|(counted, name)| counted.snapshot("mount", name));
         Counters {
@@ -143,14 +198,14 @@ impl Counting {
             sent_bytes: self.sent_bytes.get(),
             replayed: self.replayed.get(),
             dropped: self.dropped.get(),
-            garbage: self.garbage.get(),
-            refused: self.refused.get(),
+            refused: REASONS.iter().map(|(reason, name)| (*name, self.refusals(*reason))).collect(),
             panics: self.panics.get(),
             accepted: self.accepted.get(),
             turned_away: self.turned_away.get(),
             stalled: self.stalled.get(),
             connections,
             buffer_bytes,
+            traffic,
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering;
 
 use cow_storage::catalog::Properties;
 use cow_storage::executor::Inline;
@@ -13,13 +13,14 @@ use cow_storage::media::{Media, Simulator};
 use cow_storage::pool::{Budgets, NewPool, Pool};
 
 use crate::nfs::buffers::Buffers;
-use crate::nfs::counters::Counting;
+use crate::nfs::counters::{Counting, Reason};
 use crate::nfs::handle::{HandleKey, LENGTH};
 use crate::nfs::mount::Mounts;
 use crate::nfs::record::{End, LAST_FRAGMENT, RecordReader};
 use crate::nfs::replay::Replay;
 use crate::nfs::rpc;
 use crate::nfs::service::{Answer, Origin, Service};
+use crate::nfs::uses::Uses;
 use crate::shares::{Access, Network, PoolViews, Rule, Share, Shares, Squash};
 
 pub(crate) const TARGETS: [Target; 2] = [
@@ -70,14 +71,16 @@ fn call_again(bytes: &[u8]) -> Option<Vec<u8>> {
     SERVICE.with_borrow_mut(|slot| {
         let fresh = slot.take().filter(|(_, calls)| *calls < CALLS_MAX);
         let (service, calls) = fresh.unwrap_or_else(|| (service(), 0));
-        let origin = Origin { peer: SocketAddr::from(([127, 0, 0, 1], 700)), ended: Arc::new(AtomicBool::new(true)) };
+        let origin = Origin::new(SocketAddr::from(([127, 0, 0, 1], 700)));
+        origin.ended.store(true, Ordering::Release);
         let is_call = matches!(rpc::decode(bytes), Ok(rpc::Header::Call(..)));
         let _ = service.is_slow(bytes);
         let answer = service.answer(&origin, bytes);
         // The service itself lives on after a panic, which here is a failure all the same.
         assert!(service.counting.panics.get() == 0, "a call panicked");
-        let (garbage, refused) = (service.counting.garbage.get(), service.counting.refused.get());
-        assert!(is_call || garbage + refused > 0, "what is no call was not counted as such");
+        let reasons = [Reason::Garbage, Reason::RpcVersion, Reason::Credentials, Reason::Flavor];
+        let refused: u64 = reasons.map(|reason| service.counting.refusals(reason)).iter().sum();
+        assert!(is_call || refused > 0, "what is no call was not counted as such");
         let is_answered = match &answer {
             Answer::Reply(reply) => is_framed(reply.bytes()),
             Answer::Kept(reply) => is_framed(reply),
@@ -138,5 +141,6 @@ fn service() -> Service {
         replay: Replay::new(64, 1 << 20),
         counting: Counting::default(),
         mounts: Mounts::default(),
+        uses: Uses::default(),
     }
 }

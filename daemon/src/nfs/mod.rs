@@ -8,6 +8,7 @@
 //! reaches a file without the share's rules.
 
 mod buffers;
+mod clients;
 mod connection;
 mod counters;
 #[cfg(feature = "fuzzing")]
@@ -21,10 +22,14 @@ mod rpc;
 mod server;
 mod service;
 mod status;
+mod tally;
 mod target;
+mod uses;
 mod v3;
 mod xdr;
 
-pub use counters::{BUCKETS, Counters, ProcedureCounters};
+pub use clients::{Client, ClientMount, Traffic};
+pub use counters::{BUCKETS, Counters, ProcedureCounters, Reason};
 pub use mount::Mount;
-pub use server::{Client, Limits, Server};
+pub use server::{Limits, Server};
+pub use tally::{Rates, Totals};

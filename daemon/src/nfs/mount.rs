@@ -11,9 +11,11 @@ use cow_storage::format::InodeNumber;
 use cow_storage::fs::{Caller, Context, FileKind};
 use parking_lot::Mutex;
 
+use crate::nfs::clients;
 use crate::nfs::rpc::AUTH_SYS;
 use crate::nfs::status::Status;
 use crate::nfs::target::{Request, Target};
+use crate::nfs::uses::Uses;
 use crate::nfs::xdr::{Decoder, Encoder, Garbage};
 use crate::shares::Share;
 
@@ -69,11 +71,19 @@ impl Mounts {
     }
 }
 
+/// Who has told that it mounts what, and who uses what.
+pub struct Told<'a> {
+    /// As far as clients have told.
+    pub mounts: &'a Mounts,
+    /// As their calls show.
+    pub uses: &'a Uses,
+}
+
 /// Runs a procedure; `None` if there is none of that number.
 pub fn run(
     procedure: u32,
     request: &Request<'_>,
-    mounts: &Mounts,
+    told: &Told<'_>,
     mut arguments: Decoder<'_>,
     reply: &mut Encoder,
 ) -> Option<Result<Status, Garbage>> {
@@ -82,19 +92,23 @@ pub fn run(
     Some(Ok(match procedure {
         0 => Status::OK,
         1 => match path() {
-            Ok(path) => mount(request, mounts, path, reply),
+            Ok(path) => mount(request, told.mounts, path, reply),
             Err(garbage) => return Some(Err(garbage)),
         },
-        2 => dump(&mounts.list(), reply),
+        2 => dump(&mounted(request, told), reply),
         3 => match path() {
             Ok(path) => {
-                mounts.remove(client, Some(path));
+                told.mounts.remove(client, Some(path));
+                if let Some((share, _)) = request.views.share_by_path(path) {
+                    told.uses.leave(client, Some(share.dataset));
+                }
                 Status::OK
             }
             Err(garbage) => return Some(Err(garbage)),
         },
         4 => {
-            mounts.remove(client, None);
+            told.mounts.remove(client, None);
+            told.uses.leave(client, None);
             Status::OK
         }
         5 => export(request, reply),
@@ -137,11 +151,23 @@ fn find(request: &Request<'_>, path: &[u8]) -> Result<Target, Status> {
     Ok(at)
 }
 
-fn dump(mounts: &[Mount], reply: &mut Encoder) -> Status {
-    let lines: Vec<(String, &str)> =
-        mounts.iter().map(|mount| (mount.client.to_string(), mount.path.as_str())).collect();
-    let length = |(client, path): &(String, &str)| list_item_length(client) + list_item_length(path);
-    let shown = fitting(&lines, length);
+/// Clients and paths: those that were told, and shares that a client uses as if it had.
+fn mounted(request: &Request<'_>, told: &Told<'_>) -> Vec<(String, String)> {
+    let clients = clients::list(Vec::new(), told.mounts.list(), told.uses.list(), request.views);
+    let lines = clients.into_iter().flat_map(|client| {
+        let address = client.address.to_string();
+        let paths = client.mounts.into_iter().flat_map(|mount| match mount.told[..] {
+            [] => vec![mount.path],
+            _ => mount.told.into_iter().map(|told| told.path).collect(),
+        });
+        paths.map(move |path| (address.clone(), path)).collect::<Vec<_>>()
+    });
+    lines.collect()
+}
+
+fn dump(lines: &[(String, String)], reply: &mut Encoder) -> Status {
+    let length = |(client, path): &(String, String)| list_item_length(client) + list_item_length(path);
+    let shown = fitting(lines, length);
     reply.reserve(shown.iter().map(length).sum::<usize>() + 8);
     for (client, path) in shown {
         reply.bool(true);

@@ -5,22 +5,24 @@
 
 use std::collections::HashMap;
 use std::io;
-use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::thread::JoinHandle;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use parking_lot::{Condvar, Mutex};
 use rustix::net::sockopt;
 
 use crate::nfs::buffers::Buffers;
+use crate::nfs::clients::{self, Client};
 use crate::nfs::connection::{Connection, STALL_TIME};
 use crate::nfs::counters::{Counters, Counting};
 use crate::nfs::handle::HandleKey;
-use crate::nfs::mount::{Mount, Mounts};
+use crate::nfs::mount::Mounts;
 use crate::nfs::replay::Replay;
 use crate::nfs::service::Service;
+use crate::nfs::uses::Uses;
 use crate::shares::Views;
 
 /// Connections that may wait to be taken.
@@ -65,19 +67,6 @@ impl Default for Limits {
     }
 }
 
-/// A client that is connected.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Client {
-    /// Its address.
-    pub address: IpAddr,
-    /// Its connections.
-    pub connections: usize,
-    /// When the oldest of them was opened.
-    pub since: SystemTime,
-    /// The paths it has mounted, as far as it told.
-    pub mounts: Vec<Mount>,
-}
-
 /// What all threads of the server share.
 pub struct Shared {
     pub(super) service: Service,
@@ -116,6 +105,7 @@ impl Server {
             replay: Replay::new(limits.replies, limits.reply_bytes),
             counting: Counting::default(),
             mounts: Mounts::default(),
+            uses: Uses::default(),
         };
         let shared = Arc::new(Shared {
             service,
@@ -142,28 +132,17 @@ impl Server {
     pub fn counters(&self) -> Counters {
         let service = &self.shared.service;
         let connections = self.shared.connections.lock().len() as u64;
-        service.counting.snapshot(connections, service.buffers.in_use() as u64)
+        let traffic = clients::traffic(&service.uses, &*service.views);
+        service.counting.snapshot(connections, service.buffers.in_use() as u64, traffic)
     }
 
-    /// Who is connected, and has mounted what; by address.
+    /// Who is connected or has mounted something; by address.
     pub fn clients(&self) -> Vec<Client> {
-        let mounts = self.shared.service.mounts.list();
-        let mut clients: Vec<Client> = Vec::new();
-        for connection in self.shared.connections.lock().values() {
-            let address = connection.peer().ip().to_canonical();
-            match clients.iter_mut().find(|client| client.address == address) {
-                Some(client) => {
-                    client.connections += 1;
-                    client.since = client.since.min(connection.since);
-                }
-                None => clients.push(Client { address, connections: 1, since: connection.since, mounts: Vec::new() }),
-            }
-        }
-        for client in &mut clients {
-            client.mounts = mounts.iter().filter(|mount| mount.client == client.address).cloned().collect();
-        }
-        clients.sort_by_key(|client| client.address);
-        clients
+        let service = &self.shared.service;
+        let connections = self.shared.connections.lock();
+        let connected = connections.values().map(|connection| (connection.peer().ip(), connection.since)).collect();
+        drop(connections);
+        clients::list(connected, service.mounts.list(), service.uses.list(), &*service.views)
     }
 
     /// Gives memory back that is only kept to be used again.

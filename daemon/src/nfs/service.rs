@@ -12,13 +12,15 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use cow_storage::format::Timestamp;
 
 use crate::nfs::buffers::Buffers;
-use crate::nfs::counters::Counting;
-use crate::nfs::handle::HandleKey;
-use crate::nfs::mount::{self, Mounts};
+use crate::nfs::counters::{Counting, Reason};
+use crate::nfs::handle::{self, HandleKey};
+use crate::nfs::mount::{self, Mounts, Told};
 use crate::nfs::replay::{Replay, Running, Verdict};
-use crate::nfs::rpc::{self, Accepted, Call, Header};
+use crate::nfs::rpc::{self, Accepted, Call, Denial, Header};
 use crate::nfs::status::Status;
-use crate::nfs::target::Request;
+use crate::nfs::tally::Totals;
+use crate::nfs::target::{Request, Seen};
+use crate::nfs::uses::{Kept, Uses};
 use crate::nfs::v3::{self, PROCEDURES, Procedure};
 use crate::nfs::xdr::{Decoder, Encoder, Garbage};
 use crate::shares::Views;
@@ -34,6 +36,7 @@ pub struct Service {
     pub(super) replay: Replay,
     pub(super) counting: Counting,
     pub(super) mounts: Mounts,
+    pub(super) uses: Uses,
 }
 
 /// The connection that a record came on.
@@ -42,6 +45,15 @@ pub struct Origin {
     pub peer: SocketAddr,
     /// Set once it has ended.
     pub ended: Arc<AtomicBool>,
+    /// Where its calls are counted.
+    kept: Kept,
+}
+
+impl Origin {
+    /// A connection from this address.
+    pub fn new(peer: SocketAddr) -> Self {
+        Self { peer, ended: Arc::default(), kept: Kept::new(peer.ip()) }
+    }
 }
 
 /// What a record is answered with.
@@ -73,11 +85,15 @@ impl Service {
         let mut reply = Encoder::new(self.buffers.take(0));
         match rpc::decode(record) {
             Err(Garbage) => {
-                self.counting.garbage.add(1);
+                self.counting.refuse(Reason::Garbage);
                 return Answer::End;
             }
             Ok(Header::Denied(xid, denial)) => {
-                self.counting.refused.add(1);
+                self.counting.refuse(match denial {
+                    Denial::RpcVersion => Reason::RpcVersion,
+                    Denial::BadCredentials => Reason::Credentials,
+                    Denial::TooWeak => Reason::Flavor,
+                });
                 rpc::encode_denied(&mut reply, xid, denial);
             }
             Ok(Header::Call(call, arguments)) => return self.answer_call(origin, &call, arguments, record, reply),
@@ -99,7 +115,7 @@ impl Service {
             match self.replay.begin(origin.peer, call, record, &origin.ended) {
                 Verdict::Run(run) => running = Some(run),
                 Verdict::Replay(kept) => {
-                    self.counting.replayed.add(1);
+                    self.count_replayed(origin, arguments);
                     return Answer::Kept(kept);
                 }
                 Verdict::Drop => {
@@ -116,11 +132,12 @@ impl Service {
 
     /// Runs a call and makes its reply; if that panics, the call failed. `None` if there is nothing to keep.
     fn run(&self, origin: &Origin, call: &Call, arguments: Decoder<'_>, reply: &mut Encoder) -> Option<Status> {
-        let began = Instant::now();
+        let (began, seen) = (Instant::now(), Seen::default());
         let accepted = match (call.program, call.version) {
             (v3::PROGRAM, v3::VERSION) => match PROCEDURES.get(call.procedure as usize) {
                 Some(procedure) => {
-                    let status = self.run_nfs(procedure, origin, call, arguments, reply);
+                    let status =
+                        self.run_nfs(procedure, &self.request(origin, call, &seen), call.xid, arguments, reply);
                     let failed = status != Ok(Status::OK);
                     self.counting.nfs_call(call.procedure as usize, began.elapsed(), failed);
                     status
@@ -128,7 +145,7 @@ impl Service {
                 None => Err(Accepted::ProcedureUnavailable),
             },
             (mount::PROGRAM, mount::VERSION) => {
-                let status = self.run_mount(origin, call, arguments, reply);
+                let status = self.run_mount(call, &self.request(origin, call, &seen), arguments, reply);
                 if (call.procedure as usize) < mount::PROCEDURES.len() {
                     let failed = status != Ok(Status::OK);
                     self.counting.mount_call(call.procedure as usize, began.elapsed(), failed);
@@ -139,36 +156,64 @@ impl Service {
             (mount::PROGRAM, _) => Err(Accepted::ProgramMismatch(mount::VERSION)),
             _ => Err(Accepted::ProgramUnavailable),
         };
+        self.count(origin, &seen, accepted);
         match accepted {
             Ok(status) => Some(status),
             Err(accepted) => {
-                match accepted {
-                    Accepted::GarbageArguments => self.counting.garbage.add(1),
-                    Accepted::SystemError => {}
-                    _ => self.counting.refused.add(1),
-                }
                 rpc::encode_accepted(reply, call.xid, accepted);
                 None
             }
         }
     }
 
+    /// Counts what a call came to, for its client and share.
+    fn count(&self, origin: &Origin, seen: &Seen, outcome: Result<Status, Accepted>) {
+        let is_refused = seen.is_refused.get();
+        let reason = match outcome {
+            _ if is_refused => Some(Reason::NotAdmitted),
+            Ok(Status::STALE) => Some(Reason::Stale),
+            Ok(Status::BAD_HANDLE) => Some(Reason::BadHandle),
+            Ok(_) | Err(Accepted::SystemError | Accepted::Success) => None,
+            Err(Accepted::GarbageArguments) => Some(Reason::Garbage),
+            Err(Accepted::ProgramUnavailable) => Some(Reason::Program),
+            Err(Accepted::ProgramMismatch(_)) => Some(Reason::Version),
+            Err(Accepted::ProcedureUnavailable) => Some(Reason::Procedure),
+        };
+        reason.into_iter().for_each(|reason| self.counting.refuse(reason));
+        let totals = Totals {
+            calls: 1,
+            errors: (outcome != Ok(Status::OK)).into(),
+            refused: is_refused.into(),
+            replayed: 0,
+            read_bytes: seen.read_bytes.get(),
+            written_bytes: seen.written_bytes.get(),
+        };
+        self.uses.count(&origin.kept, seen.dataset.get(), &totals);
+    }
+
+    /// Counts a call whose kept reply goes out again: all of them begin with a handle.
+    fn count_replayed(&self, origin: &Origin, mut arguments: Decoder<'_>) {
+        self.counting.replayed.add(1);
+        let handle = handle::decode(&mut arguments).ok().and_then(|bytes| self.key.open(bytes).ok());
+        let totals = Totals { replayed: 1, ..Totals::default() };
+        self.uses.count(&origin.kept, handle.map(|handle| handle.dataset), &totals);
+    }
+
     fn run_nfs(
         &self,
         procedure: &Procedure,
-        origin: &Origin,
-        call: &Call,
+        request: &Request<'_>,
+        xid: u32,
         arguments: Decoder<'_>,
         reply: &mut Encoder,
     ) -> Result<Status, Accepted> {
-        rpc::encode_accepted(reply, call.xid, Accepted::Success);
-        let request = self.request(origin, call);
-        let run = AssertUnwindSafe(|| v3::run(procedure, &request, arguments, reply));
+        rpc::encode_accepted(reply, xid, Accepted::Success);
+        let run = AssertUnwindSafe(|| v3::run(procedure, request, arguments, reply));
         match catch_unwind(run) {
             Ok(done) => done.map_err(|Garbage| Accepted::GarbageArguments),
             Err(_panic) => {
                 self.counting.panics.add(1);
-                rpc::encode_accepted(reply, call.xid, Accepted::Success);
+                rpc::encode_accepted(reply, xid, Accepted::Success);
                 v3::encode_failure(procedure, Status::SERVER_FAULT, reply);
                 Ok(Status::SERVER_FAULT)
             }
@@ -177,14 +222,14 @@ impl Service {
 
     fn run_mount(
         &self,
-        origin: &Origin,
         call: &Call,
+        request: &Request<'_>,
         arguments: Decoder<'_>,
         reply: &mut Encoder,
     ) -> Result<Status, Accepted> {
         rpc::encode_accepted(reply, call.xid, Accepted::Success);
-        let request = self.request(origin, call);
-        let run = AssertUnwindSafe(|| mount::run(call.procedure, &request, &self.mounts, arguments, reply));
+        let told = Told { mounts: &self.mounts, uses: &self.uses };
+        let run = AssertUnwindSafe(|| mount::run(call.procedure, request, &told, arguments, reply));
         match catch_unwind(run) {
             Ok(Some(done)) => done.map_err(|Garbage| Accepted::GarbageArguments),
             Ok(None) => Err(Accepted::ProcedureUnavailable),
@@ -195,9 +240,9 @@ impl Service {
         }
     }
 
-    fn request<'a>(&'a self, origin: &Origin, call: &'a Call) -> Request<'a> {
+    fn request<'a>(&'a self, origin: &Origin, call: &'a Call, seen: &'a Seen) -> Request<'a> {
         let now = timestamp(SystemTime::now());
-        Request { views: &*self.views, key: &self.key, peer: origin.peer, identity: &call.identity, now }
+        Request { views: &*self.views, key: &self.key, peer: origin.peer, identity: &call.identity, now, seen }
     }
 }
 

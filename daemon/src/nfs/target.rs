@@ -6,6 +6,7 @@
 //! Every dataset's root has a directory `.snapshot`, which no listing shows: it holds the dataset's
 //! snapshots by name.
 
+use std::cell::Cell;
 use std::net::SocketAddr;
 
 use cow_storage::error::{Error, ErrorKind};
@@ -31,6 +32,21 @@ pub struct Request<'a> {
     pub identity: &'a ClientIdentity,
     /// The present.
     pub now: Timestamp,
+    /// What shows on the way.
+    pub seen: &'a Seen,
+}
+
+/// What shows of a call while it is run, to be counted.
+#[derive(Default)]
+pub struct Seen {
+    /// The dataset that it is about: the first, if there are two.
+    pub dataset: Cell<Option<DatasetId>>,
+    /// Whether the share's rules refused it.
+    pub is_refused: Cell<bool>,
+    /// Bytes of files that it returned.
+    pub read_bytes: Cell<u64>,
+    /// Bytes of files that it brought.
+    pub written_bytes: Cell<u64>,
 }
 
 /// A file that a handle names, and who asks for it.
@@ -47,12 +63,17 @@ impl Request<'_> {
     /// What a handle names, if this client may see it.
     pub fn target(&self, bytes: &[u8]) -> Result<Target, Status> {
         let handle = self.key.open(bytes)?;
+        self.seen.note(handle.dataset);
         self.admitted(self.view(handle.dataset, handle.snapshot)?, handle.inode)
     }
 
     /// A file of a view, if this client may see it.
     pub fn admitted(&self, view: View, inode: InodeNumber) -> Result<Target, Status> {
-        let admission = view.share.access.admit(self.peer, self.identity).ok_or(Status::ACCESS)?;
+        self.seen.note(view.share.dataset);
+        let Some(admission) = view.share.access.admit(self.peer, self.identity) else {
+            self.seen.is_refused.set(true);
+            return Err(Status::ACCESS);
+        };
         let Identity { caller, group } = admission.identity;
         let context = Context { now: self.now, caller, durable: true };
         Ok(Target { writable: admission.writable && view.snapshot.is_none(), view, group, context, inode })
@@ -98,6 +119,14 @@ impl Request<'_> {
     pub fn handle_of(&self, target: &Target, inode: InodeNumber) -> [u8; handle::LENGTH] {
         let (dataset, snapshot) = (target.view.share.dataset, target.view.snapshot);
         self.key.seal(&Handle { dataset, snapshot, inode })
+    }
+}
+
+impl Seen {
+    fn note(&self, dataset: DatasetId) {
+        if self.dataset.get().is_none() {
+            self.dataset.set(Some(dataset));
+        }
     }
 }
 

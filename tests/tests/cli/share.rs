@@ -1,6 +1,7 @@
 //! `cowctl share` against the real daemon.
 
-use cow_api::v1::{Share, Shares};
+use cow_api::v1::{Clients, Share, Shares};
+use cow_tests::nfs_client::{Client, Set, Stable};
 
 use crate::{done, json, run, start};
 
@@ -42,6 +43,24 @@ fn shares_are_listed_set_and_cleared() {
     done(&daemon, "clone prod@s dev/prod");
     assert!(done(&daemon, "share list dev/prod -H").ends_with("\tconfiguration\n"));
     assert!(!done(&daemon, "get prod").contains("cow:"));
+}
+
+#[test]
+fn clients_are_listed_with_what_they_have_mounted() {
+    let (_scratch, daemon) = start("cli-clients");
+    assert_eq!((done(&daemon, "clients"), done(&daemon, "clients -H")), (String::new(), String::new()));
+    done(&daemon, "create a");
+    let mut client = Client::connect(daemon.nfs()).unwrap();
+    let root = client.mount("/a").unwrap();
+    let file = client.create(&root, b"f", true, &Set::default()).unwrap();
+    client.write(&file, 0, &[1; 3000], Stable::File).unwrap();
+    let listed = done(&daemon, "clients -Hp");
+    let cells: Vec<&str> = listed.trim_end().split('\t').collect();
+    assert_eq!((cells.len(), &cells[..4], &cells[6..8]), (9, &["127.0.0.1", "1", "/a", "3"][..], &["0", "3000"][..]));
+    assert!(done(&daemon, "clients").starts_with("CLIENT     CONNECTIONS  SHARE  CALLS/S"));
+    let (kind, data) = json(&daemon, "clients");
+    let clients: Clients = serde_json::from_value(data).unwrap();
+    assert_eq!((kind.as_str(), clients.clients[0].mounts[0].told[0].as_str()), ("clients", "/a"));
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! The daemon as a whole: its command line, its API, its ends and beginnings.
 
 mod api;
+mod clients;
 mod hostile;
 mod lifetime;
 mod shares;

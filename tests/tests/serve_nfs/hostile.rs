@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use cow_tests::nfs_client::{Call, Client, Failure, Set, Stable};
 use cow_tests::random::Random;
 use cow_tests::served::serve_model;
+use cowd::nfs::Reason;
 
 /// Fails unless a new client is answered.
 #[track_caller]
@@ -47,7 +48,7 @@ fn bad_records_end_their_connection_only() {
         assert!(is_closed(&mut stream), "{:?}", &bytes[..bytes.len().min(12)]);
         bystander.null().unwrap();
     }
-    assert!(server.counters().garbage >= 6);
+    assert!(server.counters().refusals(Reason::Garbage) >= 6);
     assert_eq!(server.counters().buffer_bytes, 0);
 }
 
@@ -104,7 +105,8 @@ fn random_calls_are_answered_or_refused() {
     assert_eq!(answered, 20_000);
     let counters = server.counters();
     assert_eq!(counters.panics, 0);
-    assert!(counters.garbage > 1000 && counters.refused > 100, "{counters:?}");
+    assert!(counters.refusals(Reason::Garbage) > 1000 && counters.refusals(Reason::Program) > 100, "{counters:?}");
+    assert!(counters.refusals(Reason::BadHandle) > 10, "{counters:?}");
     assert!(!model.inodes().is_empty());
     answers(address);
 }

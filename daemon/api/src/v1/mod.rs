@@ -3,6 +3,7 @@
 //! Every answer of success is the resource itself as JSON; every other answer is a [`Problem`].
 //! [`path`] builds the paths, `docs/control.md` describes them.
 
+mod client;
 mod code;
 mod dataset;
 mod destroy;
@@ -21,6 +22,7 @@ mod status;
 mod transfer;
 mod verify;
 
+pub use client::{Client, ClientMount, Clients, Traffic};
 pub use code::Code;
 pub use dataset::{CreateDataset, Dataset, Listing, Rename, Rewind, Rewound, RootDirectory};
 pub use destroy::{Destroyed, Undelete, Undeleted};
@@ -34,6 +36,6 @@ pub use scrub::{Scrub, ScrubProgress, ScrubState, StartScrub};
 pub use share::{SetShare, Share, Shares};
 pub use snapshot::{CloneSnapshot, NewSnapshot, Origin, Snapshot, Snapshots, TakeSnapshots};
 pub use space::{DatasetSpace, PoolSpace, Space};
-pub use status::{Backlog, Client, Clients, Counters, State, Status};
+pub use status::{Backlog, Counters, State, Status};
 pub use transfer::{Export, Import, TransferReport};
 pub use verify::{Damage, Verify, VerifyReport};

@@ -1,4 +1,4 @@
-//! The daemon's state, and its clients.
+//! The daemon's state.
 
 use serde::{Deserialize, Serialize};
 
@@ -102,26 +102,4 @@ pub struct Counters {
     pub node_hits: u64,
     /// Node cache misses.
     pub node_misses: u64,
-}
-
-/// All NFS clients that are connected.
-#[derive(Clone, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-pub struct Clients {
-    /// By address.
-    pub clients: Vec<Client>,
-}
-
-/// An NFS client.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-pub struct Client {
-    /// Its address.
-    pub address: String,
-    /// Its connections.
-    pub connections: u64,
-    /// When the oldest of them was opened.
-    pub since: Time,
-    /// The paths that it has mounted, as far as it told.
-    pub mounts: Vec<String>,
 }

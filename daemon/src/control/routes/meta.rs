@@ -38,7 +38,7 @@ pub const ROUTES: &[Route] = &[
     Route {
         method: Method::Get,
         path: "/v1/clients",
-        about: "List the NFS clients that are connected",
+        about: "List NFS clients, what each has mounted, and how much it does",
         query: &[],
         takes: None,
         status: 200,

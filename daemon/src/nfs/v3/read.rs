@@ -21,7 +21,10 @@ pub fn read(request: &Request<'_>, mut arguments: Decoder<'_>, reply: &mut Encod
     let start = reply.len();
     reply.reserve(FRONT_LENGTH + count as usize + TAIL_LENGTH);
     match read_into(reply, &target, offset, count as usize) {
-        Ok(()) => Ok(Status::OK),
+        Ok(length) => {
+            request.seen.read_bytes.set(length.into());
+            Ok(Status::OK)
+        }
         Err(status) => {
             reply.truncate(start);
             reply.u32(status.0);
@@ -31,7 +34,8 @@ pub fn read(request: &Request<'_>, mut arguments: Decoder<'_>, reply: &mut Encod
     }
 }
 
-fn read_into(reply: &mut Encoder, target: &Target, offset: u64, count: usize) -> Result<(), Status> {
+/// Returns how many bytes were read.
+fn read_into(reply: &mut Encoder, target: &Target, offset: u64, count: usize) -> Result<u32, Status> {
     let attributes = target.attributes()?;
     let inode = target.inode()?;
     target.check_may_read(&attributes)?;
@@ -53,5 +57,5 @@ fn read_into(reply: &mut Encoder, target: &Target, offset: u64, count: usize) ->
     reply.patch_u32(numbers_at, length);
     reply.patch_u32(numbers_at + 4, end_of_file.into());
     reply.patch_u32(numbers_at + 8, length);
-    Ok(())
+    Ok(length)
 }

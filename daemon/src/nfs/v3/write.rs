@@ -31,6 +31,7 @@ pub fn write(request: &Request<'_>, mut arguments: Decoder<'_>, reply: &mut Enco
     let verifier = target.files().write_verifier();
     match write_data(&target, offset, data, stability) {
         Ok(changed) => {
+            request.seen.written_bytes.set(count.into());
             reply.u32(Status::OK.0);
             encode_changed(reply, &changed, target.fsid());
             reply.u32(count);

@@ -1,5 +1,6 @@
 //! The commands, one file each: what each takes, and what it does with it.
 
+mod clients;
 mod clone;
 mod create;
 mod destroy;
@@ -52,6 +53,7 @@ pub const COMMANDS: &[Command] = &[
     scrub::COMMAND,
     space::COMMAND,
     share::COMMAND,
+    clients::COMMAND,
     status::COMMAND,
     job::COMMAND,
 ];
