@@ -219,12 +219,17 @@ impl Target {
         self.check_file(attributes, access::WRITE)
     }
 
-    fn check_file(&self, attributes: &Attributes, any_of: u8) -> Result<(), Status> {
+    /// Fails unless this is a regular file, which alone has data.
+    pub fn check_is_file(&self, attributes: &Attributes) -> Result<(), Status> {
         match attributes.kind {
-            FileKind::Regular => {}
-            FileKind::Directory => return Err(Status::IS_DIRECTORY),
-            _ => return Err(Status::INVALID),
+            FileKind::Regular => Ok(()),
+            FileKind::Directory => Err(Status::IS_DIRECTORY),
+            _ => Err(Status::INVALID),
         }
+    }
+
+    fn check_file(&self, attributes: &Attributes, any_of: u8) -> Result<(), Status> {
+        self.check_is_file(attributes)?;
         let owns = matches!(&self.context.caller, Caller::User(user) if user.uid == attributes.uid);
         if owns || granted(attributes, &self.context.caller) & any_of != 0 { Ok(()) } else { Err(Status::ACCESS) }
     }

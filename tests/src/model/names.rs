@@ -123,11 +123,12 @@ impl State {
         name: &[u8],
         wants_directory: bool,
     ) -> Result<Changed> {
+        self.demand_search(context, directory)?;
         match name {
             b"." | b".." if !wants_directory => return Err(ErrorKind::IsDirectory.into()),
             b"." => return Err(ErrorKind::Invalid.into()),
             b".." => return Err(ErrorKind::NotEmpty.into()),
-            _ => self.demand_search(context, directory)?,
+            _ => {}
         }
         let inode = self.found(directory, name)?.ok_or(ErrorKind::NotFound)?;
         self.demand_change(context, directory)?;
@@ -140,9 +141,16 @@ impl State {
     }
 
     fn check_removable(&self, inode: InodeNumber, wants_directory: bool) -> Result<()> {
+        self.check_kind(inode, wants_directory)?;
+        match &self.inode(inode)?.body {
+            Body::Directory(found) if !found.entries.is_empty() => Err(ErrorKind::NotEmpty.into()),
+            _ => Ok(()),
+        }
+    }
+
+    fn check_kind(&self, inode: InodeNumber, wants_directory: bool) -> Result<()> {
         match &self.inode(inode)?.body {
             Body::Directory(_) if !wants_directory => Err(ErrorKind::IsDirectory.into()),
-            Body::Directory(found) if !found.entries.is_empty() => Err(ErrorKind::NotEmpty.into()),
             Body::Directory(_) => Ok(()),
             _ if wants_directory => Err(ErrorKind::NotDirectory.into()),
             _ => Ok(()),
@@ -201,14 +209,15 @@ impl State {
             Some(target) => {
                 self.demand_change(context, to)?;
                 self.demand_unstuck(context, to, target)?;
-                self.check_removable(target, is_directory)?;
+                self.check_kind(target, is_directory)?;
             }
         }
         if is_directory && from != to {
             self.demand(context, source, access::WRITE)?;
-            if target.is_none() && self.inode(to)?.attributes.links >= LINK_MAX {
-                return Err(ErrorKind::TooManyLinks.into());
-            }
+        }
+        target.map_or(Ok(()), |target| self.check_removable(target, is_directory))?;
+        if is_directory && from != to && target.is_none() && self.inode(to)?.attributes.links >= LINK_MAX {
+            return Err(ErrorKind::TooManyLinks.into());
         }
         Ok(())
     }

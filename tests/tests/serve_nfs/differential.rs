@@ -154,7 +154,11 @@ impl Pair {
             3 => (NewObject::Fifo, Call::make_node(&handle, &name, 7, &set)),
             _ => (NewObject::Regular { exclusive: None }, Call::create(&handle, &name, 1, &set)),
         };
-        let mode = if matches!(object, NewObject::Symlink(_)) { 0o777 } else { mode };
+        let mode = match object {
+            NewObject::Symlink(_) => 0o777,
+            NewObject::Directory => mode & 0o1777,
+            _ => mode,
+        };
         let made = self.model.create(&self.context, inode, &name, &object, mode, &AttributeChange::default());
         let results = wired(self.client.call(&call), |reader| {
             Ok((reader.optional_handle()?.unwrap(), reader.after()?.unwrap(), reader.around()?.after.unwrap()))

@@ -51,7 +51,7 @@ pub fn create(request: &Request<'_>, mut arguments: Decoder<'_>, reply: &mut Enc
         How::Guarded(change) => make(&directory, name, &NewObject::Regular { exclusive: None }, &change),
         How::Exclusive(verifier) => {
             // Attributes come in the SETATTR that follows; until then only the owner gets at the file.
-            let change = AttributeChange { mode: Some(0), ..AttributeChange::default() };
+            let change = AttributeChange { mode: Some(0o600), ..AttributeChange::default() };
             make(&directory, name, &NewObject::Regular { exclusive: Some(verifier) }, &change)
         }
     };
@@ -77,6 +77,10 @@ fn create_unchecked(directory: &Target, name: &[u8], change: &AttributeChange) -
 
 fn take_existing(directory: &Target, found: Attributes, change: &AttributeChange) -> Result<Made, Status> {
     let mut object = found;
+    // As open(2), which this call is made for.
+    if object.kind == FileKind::Directory {
+        return Err(Status::IS_DIRECTORY);
+    }
     if object.kind == FileKind::Regular && change.size.is_some() {
         let size = AttributeChange { size: change.size, ..AttributeChange::default() };
         object = directory.files().set_attributes(&directory.context, object.inode, &size, None)?.after;
@@ -89,6 +93,8 @@ pub fn make_directory(request: &Request<'_>, mut arguments: Decoder<'_>, reply: 
     let (handle, name) = decode_place(&mut arguments)?;
     let change = decode_change(&mut arguments)?;
     let directory = request.target(handle)?;
+    // As mkdir(2) everywhere: what sets ids on execution is none of a directory's, and its group is its parent's to give.
+    let change = AttributeChange { mode: change.mode.map(|mode| mode & 0o1777), ..change };
     let made = make(&directory, name, &NewObject::Directory, &change);
     encode_made(request, &directory, made, reply)
 }

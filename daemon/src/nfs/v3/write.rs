@@ -3,7 +3,6 @@
 //! Invariant: a WRITE tells the verifier from before it, a COMMIT the one from after it. So when
 //! unstable data is lost at any moment between, the two differ and the client writes again.
 
-use cow_storage::error::Error;
 use cow_storage::fs::{Changed, Stability};
 
 use crate::nfs::handle;
@@ -53,12 +52,17 @@ fn write_data(target: &Target, offset: u64, data: &[u8], stability: Stability) -
     Ok(target.files().write(&target.context, inode, offset, data, stability)?)
 }
 
+fn sync(target: &Target) -> Result<(), Status> {
+    target.check_is_file(&target.attributes()?)?;
+    Ok(target.files().sync(target.inode()?)?)
+}
+
 /// COMMIT. The range is ignored: all of the file is made durable, in one flush with other callers.
 pub fn commit(request: &Request<'_>, mut arguments: Decoder<'_>, reply: &mut Encoder) -> Outcome {
     let handle = handle::decode(&mut arguments)?;
     let (_offset, _count) = (arguments.u64()?, arguments.u32()?);
     let target = request.target(handle)?;
-    let synced = target.inode().and_then(|inode| target.files().sync(inode).map_err(|error: Error| error.into()));
+    let synced = sync(&target);
     let status = synced.err().unwrap_or(Status::OK);
     reply.u32(status.0);
     reply.bool(false);

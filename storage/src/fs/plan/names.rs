@@ -39,6 +39,7 @@ impl Reader<'_> {
         retained: impl Fn(InodeNumber) -> bool,
     ) -> Result<Plan<'static, Changed>> {
         if name == b"." || name == b".." {
+            self.searchable(context, directory)?;
             return Err(ErrorKind::IsDirectory.into());
         }
         let (entry, victim) = self.removable(context, directory, name)?;
@@ -56,10 +57,9 @@ impl Reader<'_> {
         name: &[u8],
         retained: impl Fn(InodeNumber) -> bool,
     ) -> Result<Plan<'static, Changed>> {
-        match name {
-            b"." => return Err(ErrorKind::Invalid.into()),
-            b".." => return Err(ErrorKind::NotEmpty.into()),
-            _ => {}
+        if name == b"." || name == b".." {
+            self.searchable(context, directory)?;
+            return Err(if name == b"." { ErrorKind::Invalid } else { ErrorKind::NotEmpty }.into());
         }
         let (entry, victim) = self.removable(context, directory, name)?;
         if !victim.is_directory() {

@@ -41,13 +41,7 @@ impl Reader<'_> {
             return Ok(Plan::Nothing(Renamed { from: source.unchanged(), to: target.unchanged() }));
         }
         source.require_taking(&context.caller, &moved)?;
-        let found = self.target(context, &target, &moved, place, retained)?;
-        if moved.is_directory() && from_directory != to_directory {
-            moved.require(&context.caller, access::WRITE)?;
-            if found.replaced.is_none() && target.links >= LINK_MAX {
-                return Err(ErrorKind::TooManyLinks.into());
-            }
-        }
+        let found = self.target(context, &source, &target, &moved, place, retained)?;
         Ok(Plan::Record(Record::Rename {
             from_directory,
             from_position: entry.position,
@@ -59,19 +53,27 @@ impl Reader<'_> {
         }))
     }
 
-    /// Checks that `moved` may get a name in `directory`.
+    /// Checks that `moved` may get a name in `directory`, where it may come from another one.
     fn target(
         &self,
         context: &Context,
+        source: &Inode,
         directory: &Inode,
         moved: &Inode,
         place: Place,
         retained: impl Fn(InodeNumber) -> bool,
     ) -> Result<Target> {
+        let changes_parent = moved.is_directory() && source.number != directory.number;
+        // Its entry `..` changes, which is a change of the directory that moves.
+        let require_moving = || if changes_parent { moved.require(&context.caller, access::WRITE) } else { Ok(()) };
         let entry = match place {
             Place::Taken(entry) => entry,
             place => {
                 directory.require_adding(&context.caller)?;
+                require_moving()?;
+                if changes_parent && directory.links >= LINK_MAX {
+                    return Err(ErrorKind::TooManyLinks.into());
+                }
                 return Ok(Target { position: place.free()?, replaced: None });
             }
         };
@@ -80,8 +82,10 @@ impl Reader<'_> {
         match (moved.is_directory(), victim.is_directory()) {
             (true, false) => return Err(ErrorKind::NotDirectory.into()),
             (false, true) => return Err(ErrorKind::IsDirectory.into()),
-            (true, true) if !directory::is_empty(self.items, victim.number)? => return Err(ErrorKind::NotEmpty.into()),
-            _ => {}
+            _ => require_moving()?,
+        }
+        if victim.is_directory() && !directory::is_empty(self.items, victim.number)? {
+            return Err(ErrorKind::NotEmpty.into());
         }
         Ok(Target { position: entry.position, replaced: Some((victim.number, self.fate_of(&victim, retained)?)) })
     }

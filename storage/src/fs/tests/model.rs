@@ -272,13 +272,13 @@ impl Model {
     }
 
     pub fn remove(&mut self, who: &Context, directory: u64, name: &[u8], of_directory: bool) -> Answer {
+        let victim = self.lookup(who, directory, name)?;
         match (name, of_directory) {
             (b"." | b"..", false) => return Err(IsDirectory),
             (b".", true) => return Err(Invalid),
             (b"..", true) => return Err(NotEmpty),
             _ => {}
         }
-        let victim = self.lookup(who, directory, name)?;
         self.may_take(who, directory, victim)?;
         let node = &self.nodes[&victim];
         match (of_directory, node.is_directory()) {
@@ -321,13 +321,15 @@ impl Model {
                 match (of_directory, node.is_directory()) {
                     (true, false) => return Err(NotDirectory),
                     (false, true) => return Err(IsDirectory),
-                    _ if !node.names.is_empty() => return Err(NotEmpty),
                     _ => {}
                 }
             }
         }
         if of_directory && from != to {
             self.nodes[&moved].may(who, 2)?;
+        }
+        if victim.is_some_and(|victim| !self.nodes[&victim].names.is_empty()) {
+            return Err(NotEmpty);
         }
         self.nodes.get_mut(&from).unwrap().names.remove(old);
         self.nodes.get_mut(&to).unwrap().names.insert(new.to_vec(), moved);
