@@ -25,6 +25,7 @@ pub mod workflows;
 pub mod service;
 
 pub mod control;
+pub mod fuse;
 pub mod nfs;
 
 pub mod daemon;

@@ -22,6 +22,7 @@ use crate::config::Config;
 use crate::control::{Control, Token};
 use crate::damage::Damages;
 use crate::events::Events;
+use crate::fuse::Mounts;
 use crate::jobs::{Jobs, Limits};
 use crate::logging::Chain;
 use crate::maintenance::{Maintenance, Pace};
@@ -46,6 +47,7 @@ pub struct Daemon {
     jobs: Arc<Jobs>,
     service: Arc<Service>,
     nfs: Arc<Nfs>,
+    mounts: Arc<Mounts>,
     control: Control,
     socket: Option<PathBuf>,
 }
@@ -94,14 +96,18 @@ impl Daemon {
             undelete_window: config.undelete_window,
             http: http.map(|address| address.to_string()),
         })?;
-        let nfs = Arc::new(Nfs::start(config, Arc::new(PoolViews::new(pool.clone(), shares)), &pool)?);
+        let views = Arc::new(PoolViews::new(pool.clone(), shares));
+        let nfs = Arc::new(Nfs::start(config, views.clone(), &pool)?);
         service.set_front(nfs.clone());
-        add_metrics(&service, &maintenance, &scrubber, &nfs);
+        let mounts = Arc::new(Mounts::new(views, &config.pool));
+        service.set_mounts(mounts.clone());
+        add_metrics(&service, &maintenance, &scrubber, &nfs, &mounts);
         let front = nfs.clone();
         maintenance.when_quiet(Box::new(move || front.release_memory()));
+        mounts.restore();
         let control = Control::start(listeners, service.clone(), token);
         let control = control.map_err(|error| failure(&error, failure::THREADS))?;
-        let daemon = Self { pool, maintenance, scrubber, jobs, service, nfs, control, socket };
+        let daemon = Self { pool, maintenance, scrubber, jobs, service, nfs, mounts, control, socket };
         daemon.announce(notifier, began);
         Ok(daemon)
     }
@@ -139,6 +145,7 @@ impl Daemon {
         if !self.jobs.stop(JOBS_STOP_TIME_MAX) {
             tracing::warn!("a job does not end; what it did is kept as far as it came");
         }
+        self.mounts.stop();
         self.nfs.stop();
         self.scrubber.stop();
         self.maintenance.stop();
@@ -151,7 +158,13 @@ impl Daemon {
     }
 }
 
-fn add_metrics(service: &Arc<Service>, maintenance: &Arc<Maintenance>, scrubber: &Arc<Scrubber>, nfs: &Arc<Nfs>) {
+fn add_metrics(
+    service: &Arc<Service>,
+    maintenance: &Arc<Maintenance>,
+    scrubber: &Arc<Scrubber>,
+    nfs: &Arc<Nfs>,
+    mounts: &Arc<Mounts>,
+) {
     let metrics = service.metrics();
     // Not the service itself: it would own itself and never go, nor would the pool.
     let weak = Arc::downgrade(service);
@@ -166,5 +179,7 @@ fn add_metrics(service: &Arc<Service>, maintenance: &Arc<Maintenance>, scrubber:
     metrics.add(Box::new(move |page| scrubber.metrics(page)));
     let nfs = nfs.clone();
     metrics.add(Box::new(move |page| nfs.metrics(page)));
+    let mounts = mounts.clone();
+    metrics.add(Box::new(move |page| mounts.metrics(page)));
     metrics.add(Box::new(process));
 }

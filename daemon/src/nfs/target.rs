@@ -15,10 +15,7 @@ use cow_storage::fs::{Attributes, Caller, Context, FileKind, FileSystem, access,
 
 use crate::nfs::handle::{self, Handle, HandleKey, SNAPSHOTS};
 use crate::nfs::status::Status;
-use crate::shares::{ClientIdentity, Identity, View, Views};
-
-/// The name, in a dataset's root, of the directory of its snapshots.
-pub const SNAPSHOTS_NAME: &[u8] = b".snapshot";
+use crate::shares::{ClientIdentity, Identity, SNAPSHOTS_NAME, View, Views};
 
 /// A call: who asks what of which server, and when.
 pub struct Request<'a> {

@@ -50,6 +50,7 @@ impl Service {
         if how.dry_run {
             return Ok(destroyed);
         }
+        self.check_unused(&destroyed, &ids)?;
         let now = clock::now();
         let since = if how.at_once { LONG_AGO } else { now };
         self.pool().destroy(name, how.recursive, since).map_err(|error| self.not_destroyed(name, error))?;
@@ -61,6 +62,18 @@ impl Service {
         destroyed.undelete_until = (!how.at_once).then_some(clock::time(until));
         self.parts.maintenance.wake();
         Ok(destroyed)
+    }
+
+    /// Fails if any of it is mounted on this host.
+    fn check_unused(&self, destroyed: &Destroyed, datasets: &[DatasetId]) -> Answer<()> {
+        for (name, dataset) in destroyed.datasets.iter().zip(datasets) {
+            self.check_not_mounted(name, *dataset, None)?;
+        }
+        if destroyed.datasets.is_empty() {
+            let info = self.pool().snapshot_info(&destroyed.name).map_err(problem)?;
+            self.check_not_mounted(&destroyed.name, info.dataset, Some(info.id))?;
+        }
+        Ok(())
     }
 
     fn one_snapshot(&self, name: &str, how: How) -> Answer<Destroyed> {

@@ -10,6 +10,7 @@ mod destroy;
 mod diff;
 mod hold;
 mod metrics;
+mod mount;
 mod problem;
 mod rewind;
 mod scrub;
@@ -38,6 +39,7 @@ use crate::maintenance::Maintenance;
 use crate::metrics::Registry;
 use crate::scrubbing::Scrubber;
 pub use crate::service::destroy::How;
+pub use crate::service::mount::LocalMounts;
 use crate::shares::{Access, Shares};
 
 /// What a verb answers.
@@ -81,6 +83,7 @@ pub struct Parts {
 pub struct Service {
     parts: Parts,
     front: OnceLock<Arc<dyn Front>>,
+    mounts: OnceLock<Arc<dyn LocalMounts>>,
     metrics: Registry,
     started: Timestamp,
     began: Instant,
@@ -95,6 +98,7 @@ impl Service {
         let service = Arc::new(Self {
             parts,
             front: OnceLock::new(),
+            mounts: OnceLock::new(),
             metrics: Registry::default(),
             started: clock::now(),
             began: Instant::now(),
@@ -108,6 +112,11 @@ impl Service {
     /// Tells the service of the NFS server. Only the first call counts.
     pub fn set_front(&self, front: Arc<dyn Front>) {
         let _ = self.front.set(front);
+    }
+
+    /// Tells the service of what mounts on this host. Only the first call counts.
+    pub fn set_mounts(&self, mounts: Arc<dyn LocalMounts>) {
+        let _ = self.mounts.set(mounts);
     }
 
     /// Everything that has metrics to tell.

@@ -13,6 +13,7 @@ impl Service {
         self.share(name)?;
         self.dataset_changed(name, Change::Rewound);
         let info = self.pool().dataset(name).map_err(problem)?;
+        self.content_changed(info.id);
         Ok(Rewound { dataset: self.shown_dataset(&info), saved: self.shown_snapshot(name, &saved) })
     }
 }

@@ -13,4 +13,4 @@ pub use access::{Access, Admission, ClientIdentity, Identity, Rule, Squash};
 pub use network::{Network, ParseNetworkError};
 pub use table::{Share, Shares};
 pub use text::{describe_rule, parse_rule};
-pub use views::{PoolViews, SnapshotName, View, Views};
+pub use views::{PoolViews, SNAPSHOTS_NAME, SnapshotName, View, Views};

@@ -13,6 +13,9 @@ use cow_storage::pool::Pool;
 
 use crate::shares::{Share, Shares};
 
+/// The name, in a dataset's root, of the directory of its snapshots. No front lets anything else have it.
+pub const SNAPSHOTS_NAME: &[u8] = b".snapshot";
+
 /// One file system that clients can see: a share's head or one of its snapshots.
 #[derive(Clone)]
 pub struct View {

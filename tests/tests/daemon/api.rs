@@ -143,6 +143,7 @@ fn events_tell_what_happens() {
         Happening::Dataset { name, change } | Happening::Snapshot { name, change } => format!("{name} {change:?}"),
         Happening::Scrub { scrub } => format!("scrub {:?}", scrub.state),
         Happening::Job { job } => format!("job {}", job.id),
+        Happening::Mount { name, path, change } => format!("{name} at {path} {change:?}"),
     });
     assert_eq!(told.collect::<Vec<_>>(), ["before Created", "a Created", "a@s Created", "before Destroyed"]);
     assert_eq!(events.iter().map(|event| event.number).collect::<Vec<_>>(), [1, 2, 3, 4]);

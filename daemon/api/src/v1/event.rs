@@ -47,6 +47,15 @@ pub enum Happening {
         /// What changed.
         change: Change,
     },
+    /// Something was mounted on the daemon's host, or unmounted.
+    Mount {
+        /// The dataset, or the snapshot's full name.
+        name: String,
+        /// Where.
+        path: String,
+        /// What changed.
+        change: Change,
+    },
 }
 
 impl Happening {
@@ -57,6 +66,7 @@ impl Happening {
             Self::Scrub { .. } => "scrub",
             Self::Dataset { .. } => "dataset",
             Self::Snapshot { .. } => "snapshot",
+            Self::Mount { .. } => "mount",
         }
     }
 }
@@ -80,4 +90,8 @@ pub enum Change {
     Destroyed,
     /// Its destroy was taken back.
     Undeleted,
+    /// It was mounted.
+    Mounted,
+    /// It was unmounted.
+    Unmounted,
 }

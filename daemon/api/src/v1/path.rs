@@ -21,6 +21,8 @@ pub const EXPORTS: &str = "/v1/exports";
 pub const VERIFICATIONS: &str = "/v1/verifications";
 /// Scrubbing.
 pub const SCRUB: &str = "/v1/scrub";
+/// Mounts on the daemon's host.
+pub const MOUNTS: &str = "/v1/mounts";
 /// Jobs.
 pub const JOBS: &str = "/v1/jobs";
 /// What happens, as it happens (server-sent events).
@@ -92,6 +94,11 @@ pub fn undelete(name: &str) -> String {
 /// Something to do with scrubbing: `start`, `pause`, `cancel`.
 pub fn scrub_verb(verb: &str) -> String {
     format!("{SCRUB}/{verb}")
+}
+
+/// A mount, by its path, or all of a dataset or snapshot, by its name.
+pub fn mount(path_or_name: &str) -> String {
+    format!("{MOUNTS}/{}", encode(path_or_name))
 }
 
 /// A job.

@@ -4,6 +4,7 @@ mod datasets;
 mod destroyed;
 mod jobs;
 mod meta;
+mod mounts;
 mod scrub;
 mod shares;
 mod snapshots;
@@ -13,7 +14,7 @@ use crate::control::route::Route;
 
 /// All routes.
 pub fn all() -> impl Iterator<Item = &'static Route> {
-    let nouns: [&'static [Route]; 8] = [
+    let nouns: [&'static [Route]; 9] = [
         meta::ROUTES,
         datasets::ROUTES,
         snapshots::ROUTES,
@@ -21,6 +22,7 @@ pub fn all() -> impl Iterator<Item = &'static Route> {
         shares::ROUTES,
         space::ROUTES,
         scrub::ROUTES,
+        mounts::ROUTES,
         jobs::ROUTES,
     ];
     nouns.into_iter().flatten()

@@ -11,6 +11,7 @@ mod hold;
 mod import;
 mod job;
 mod list;
+mod mount;
 mod release;
 mod rename;
 mod rewind;
@@ -20,6 +21,7 @@ mod share;
 mod snapshot;
 mod space;
 mod status;
+mod umount;
 mod undelete;
 mod verify;
 
@@ -46,6 +48,8 @@ pub const COMMANDS: &[Command] = &[
     undelete::COMMAND,
     hold::COMMAND,
     release::COMMAND,
+    mount::COMMAND,
+    umount::COMMAND,
     diff::COMMAND,
     import::COMMAND,
     export::COMMAND,

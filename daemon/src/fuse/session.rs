@@ -1,0 +1,151 @@
+//! One mount while it serves: the threads that answer the kernel, and its end.
+//!
+//! Invariant: once a session has ended, no thread of it is left and its path is free.
+
+use std::num::NonZero;
+use std::os::fd::OwnedFd;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use cow_api::v1::{Code, MountOptions, Problem};
+use fuser::{Config, INodeNo, Notifier, SessionACL};
+use rustix::io::Errno;
+
+use crate::fuse::dispatch::Dispatch;
+use crate::fuse::host;
+use crate::fuse::volume::Volume;
+
+/// Threads that answer, at least and at most: some wait for disks while others answer.
+const THREADS: [usize; 2] = [8, 16];
+/// Longest that the end of a session waits for what programs have mapped to be written.
+const SYNC_TIME_MAX: Duration = Duration::from_secs(10);
+
+/// A mount while it serves.
+pub struct Session {
+    path: PathBuf,
+    volume: Arc<Volume>,
+    notifier: Notifier,
+    server: Option<JoinHandle<()>>,
+}
+
+impl Session {
+    /// Mounts and serves. `name` is what the host is told that it is.
+    pub fn start(path: PathBuf, name: &str, volume: Arc<Volume>, options: MountOptions) -> Result<Self, Problem> {
+        let read_only = options.read_only || volume.is_snapshot();
+        let device = host::attach(&path, name, options, read_only)?;
+        let started = Self::serve(&path, device, &volume);
+        let (server, notifier) = started.inspect_err(|_| {
+            let _ = host::detach(&path);
+        })?;
+        host::read_far_ahead(&path);
+        Ok(Self { path, volume, notifier, server: Some(server) })
+    }
+
+    fn serve(path: &Path, device: OwnedFd, volume: &Arc<Volume>) -> Result<(JoinHandle<()>, Notifier), Problem> {
+        let cannot =
+            |error: std::io::Error| Problem::new(Code::Io, format!("cannot serve {}: {error}", path.display()));
+        let processors = thread::available_parallelism().map_or(1, NonZero::get);
+        let mut config = Config::default();
+        config.n_threads = Some((2 * processors).clamp(THREADS[0], THREADS[1]));
+        config.clone_fd = true;
+        // The kernel keeps others out, unless they are let in.
+        let session =
+            fuser::Session::from_fd(Dispatch(volume.clone()), device, SessionACL::All, config).map_err(cannot)?;
+        let (notifier, shown) = (session.notifier(), path.display().to_string());
+        let serve = move || {
+            if let Err(error) = session.run() {
+                tracing::error!(path = shown, %error, "a mount stopped serving");
+            }
+        };
+        let server = thread::Builder::new().name("mount".to_owned()).spawn(serve).map_err(cannot)?;
+        Ok((server, notifier))
+    }
+
+    /// What it serves.
+    pub fn volume(&self) -> &Volume {
+        &self.volume
+    }
+
+    /// Whether it still serves: somebody may have unmounted it without asking the daemon.
+    pub fn is_serving(&self) -> bool {
+        self.server.as_ref().is_some_and(|server| !server.is_finished())
+    }
+
+    /// Has the kernel ask anew for everything that it keeps.
+    pub fn drop_caches(&self) {
+        for inode in self.volume.nodes.known() {
+            let _ = self.notifier.inval_inode(INodeNo(inode.0), 0, 0);
+        }
+    }
+
+    /// Ends it if nobody uses it.
+    pub fn end_idle(&mut self) -> Result<(), Problem> {
+        match host::unmount_idle(&self.path) {
+            Ok(()) | Err(Errno::INVAL | Errno::NOENT) => {}
+            Err(Errno::BUSY) => {
+                let detail = format!("{} is in use: programs work in it or have files open", self.path.display());
+                let hint = "end them ('fuser -vm PATH' lists them), or add --force: then they get errors";
+                return Err(Problem::new(Code::Busy, detail).with_hint(hint));
+            }
+            Err(errno) => {
+                let error = std::io::Error::from(errno);
+                return Err(Problem::new(Code::Io, format!("cannot unmount {}: {error}", self.path.display())));
+            }
+        }
+        self.join();
+        Ok(())
+    }
+
+    /// Ends it whoever uses it. What programs have written to memory that maps a file is kept if it can be.
+    pub fn end(&mut self) {
+        if host::unmount_idle(&self.path).is_err() && self.is_serving() {
+            self.sync();
+            if let Err(errno) = host::detach(&self.path) {
+                let error = std::io::Error::from(errno);
+                tracing::warn!(path = %self.path.display(), %error, "cannot unmount");
+            }
+        }
+        self.join();
+    }
+
+    /// Has the kernel write back. In a thread of its own, which the daemon does not wait for any longer than it must.
+    fn sync(&self) {
+        let path = self.path.clone();
+        let sync = move || {
+            if let Ok(root) = std::fs::File::open(path) {
+                let _ = rustix::fs::syncfs(root);
+            }
+        };
+        if let Ok(syncing) = thread::Builder::new().name("mount-sync".to_owned()).spawn(sync) {
+            wait_for(&syncing, SYNC_TIME_MAX);
+        }
+    }
+
+    fn join(&mut self) {
+        if let Some(server) = self.server.take()
+            && wait_for(&server, SYNC_TIME_MAX)
+        {
+            let _ = server.join();
+        }
+    }
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        self.end();
+    }
+}
+
+/// Waits for a thread's end, and tells whether it came.
+fn wait_for<T>(thread: &JoinHandle<T>, patience: Duration) -> bool {
+    let until = Instant::now() + patience;
+    while !thread.is_finished() {
+        if Instant::now() > until {
+            return false;
+        }
+        thread::sleep(Duration::from_millis(1));
+    }
+    true
+}
