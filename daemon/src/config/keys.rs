@@ -156,7 +156,7 @@ pub const SECTIONS: [Section; 7] = [
                 name: "connections_max",
                 flag: None,
                 default: "2048",
-                about: "Most connections. Further ones are closed at once.",
+                about: "Most connections. Further ones are closed at once; one client has a quarter of them at most.",
                 set: |config, value| value.number(1).map(|most| config.connections_max = clamped(most)),
             },
         ],

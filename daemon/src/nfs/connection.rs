@@ -116,7 +116,7 @@ impl Connection {
         let shared = &self.shared;
         let began = Instant::now();
         let mut is_idle = || began.elapsed() > shared.limits.idle_time;
-        let record = match leader.read(&mut &self.stream, &shared.service.buffers, &mut is_idle) {
+        let record = match leader.read(&mut &self.stream, &shared.service.portion(&self.origin), &mut is_idle) {
             Ok(record) => record,
             Err(end) => {
                 self.count_end(&end);

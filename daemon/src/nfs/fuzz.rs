@@ -42,9 +42,10 @@ thread_local! {
 /// Reads all records of a stream; where it ends well, what was read is there, fragment by fragment.
 fn records_again(bytes: &[u8]) -> Option<Vec<u8>> {
     let (buffers, mut reader, mut stream) = (Buffers::new(1 << 22), RecordReader::default(), bytes);
+    let portion = buffers.portion(None);
     let mut records = Vec::new();
     loop {
-        match reader.read(&mut stream, &buffers, &mut || true) {
+        match reader.read(&mut stream, &portion, &mut || true) {
             Ok(record) => records.push(record.filled().to_vec()),
             Err(End::Closed) => break,
             Err(_) => return None,

@@ -5,10 +5,9 @@
 //! come to its end in time.
 
 use std::io::{self, IoSliceMut, Read};
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::nfs::buffers::{Buffer, Buffers, LARGEST_LEN};
+use crate::nfs::buffers::{Buffer, LARGEST_LEN, Portion};
 
 /// Set in a fragment's mark when it is the record's last.
 pub const LAST_FRAGMENT: u32 = 1 << 31;
@@ -54,7 +53,7 @@ impl RecordReader {
     pub fn read(
         &mut self,
         stream: &mut impl Read,
-        buffers: &Arc<Buffers>,
+        portion: &Portion,
         is_idle: &mut dyn FnMut() -> bool,
     ) -> Result<Buffer, End> {
         self.wait_for_bytes(stream, is_idle)?;
@@ -70,7 +69,7 @@ impl RecordReader {
             }
             // A record in parts gets the largest buffer at once, so that nobody waits for a larger one while
             // holding one that others wait for.
-            let mut whole = record.take().unwrap_or_else(|| buffers.take(if is_last { length } else { LARGEST_LEN }));
+            let mut whole = record.take().unwrap_or_else(|| portion.take(if is_last { length } else { LARGEST_LEN }));
             self.fill(stream, whole.extend(length))?;
             if is_last {
                 return Ok(whole);
@@ -133,6 +132,7 @@ pub fn is_timeout(error: &io::Error) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::nfs::buffers::Buffers;
 
     /// Gives its bytes in pieces of at most `piece`.
     struct Pieces<'a> {
@@ -176,9 +176,9 @@ mod tests {
             let mut stream = Pieces { bytes: &bytes, piece };
             let mut reader = RecordReader::default();
             for body in bodies.iter().flat_map(|body| [body, body]) {
-                assert_eq!(reader.read(&mut stream, &buffers, &mut || true).unwrap().filled(), body);
+                assert_eq!(reader.read(&mut stream, &buffers.portion(None), &mut || true).unwrap().filled(), body);
             }
-            assert!(matches!(reader.read(&mut stream, &buffers, &mut || true), Err(End::Closed)));
+            assert!(matches!(reader.read(&mut stream, &buffers.portion(None), &mut || true), Err(End::Closed)));
             assert_eq!(buffers.in_use(), 0);
         }
     }
@@ -191,12 +191,12 @@ mod tests {
         for bytes in giants {
             let buffers = Buffers::new(1 << 20);
             let mut stream = Pieces { bytes: &bytes, piece: usize::MAX };
-            let end = RecordReader::default().read(&mut stream, &buffers, &mut || true);
+            let end = RecordReader::default().read(&mut stream, &buffers.portion(None), &mut || true);
             assert!(matches!(end, Err(End::Refused)));
         }
         let half = fragment(&[0; 100], true);
         let mut stream = Pieces { bytes: &half[..50], piece: usize::MAX };
-        let end = RecordReader::default().read(&mut stream, &Buffers::new(1), &mut || true);
+        let end = RecordReader::default().read(&mut stream, &Buffers::new(1).portion(None), &mut || true);
         assert!(matches!(end, Err(End::Broken)));
     }
 }

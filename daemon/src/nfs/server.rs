@@ -34,10 +34,13 @@ const SHUTDOWN_TIME_MAX: Duration = Duration::from_secs(10);
 /// Quiet time after which the system asks whether a peer still lives.
 const KEEPALIVE: Duration = Duration::from_secs(60);
 
+/// How many clients it takes, at least, to use up the connections.
+const CLIENTS_MIN: usize = 4;
+
 /// What the server takes on at once.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// Connections.
+    /// Connections; those of one client are a quarter of them at most.
     pub connections: usize,
     /// Calls of one connection that run at once.
     pub threads_per_connection: usize,
@@ -203,7 +206,8 @@ impl Shared {
         sockopt::set_tcp_keepidle(&stream, KEEPALIVE)?;
         let connection = Connection::new(self.clone(), stream, peer);
         let mut connections = self.connections.lock();
-        if connections.len() >= self.limits.connections {
+        let of_client = connections.keys().filter(|other| other.ip() == peer.ip()).count();
+        if connections.len() >= self.limits.connections || of_client >= self.limits.connections.div_ceil(CLIENTS_MIN) {
             return Err(io::ErrorKind::QuotaExceeded.into());
         }
         // The system gives a port again only when the old connection is closed: its threads are ending.

@@ -6,12 +6,12 @@
 use std::net::SocketAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use cow_storage::format::Timestamp;
 
-use crate::nfs::buffers::Buffers;
+use crate::nfs::buffers::{Buffers, Portion};
 use crate::nfs::counters::{Counting, Reason};
 use crate::nfs::handle::{self, HandleKey};
 use crate::nfs::mount::{self, Mounts, Told};
@@ -47,12 +47,14 @@ pub struct Origin {
     pub ended: Arc<AtomicBool>,
     /// Where its calls are counted.
     kept: Kept,
+    /// Whether a share admits its client.
+    is_admitted: AtomicBool,
 }
 
 impl Origin {
     /// A connection from this address.
     pub fn new(peer: SocketAddr) -> Self {
-        Self { peer, ended: Arc::default(), kept: Kept::new(peer.ip()) }
+        Self { peer, ended: Arc::default(), kept: Kept::new(peer.ip()), is_admitted: AtomicBool::new(false) }
     }
 }
 
@@ -80,9 +82,16 @@ impl Service {
         }
     }
 
+    /// What a connection's buffers are taken from. Shares may come to admit a stranger; one that was admitted stays so.
+    pub fn portion(&self, origin: &Origin) -> Portion {
+        let is_known = origin.is_admitted.load(Ordering::Relaxed) || self.views.admits(origin.peer);
+        origin.is_admitted.store(is_known, Ordering::Relaxed);
+        self.buffers.portion(is_known.then(|| origin.peer.ip().to_canonical()))
+    }
+
     /// Answers a record.
     pub fn answer(&self, origin: &Origin, record: &[u8]) -> Answer {
-        let mut reply = Encoder::new(self.buffers.take(0));
+        let mut reply = Encoder::new(self.portion(origin).take(0));
         match rpc::decode(record) {
             Err(Garbage) => {
                 self.counting.refuse(Reason::Garbage);

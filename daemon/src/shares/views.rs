@@ -3,6 +3,7 @@
 //! Invariant: a view's `fsid` differs between a head and each of its snapshots, so that clients never
 //! take an inode of one for the same inode of another.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use cow_storage::catalog::Holder;
@@ -57,6 +58,11 @@ pub trait Views: Send + Sync {
 
     /// All shares by path.
     fn shares(&self) -> Vec<Arc<Share>>;
+
+    /// Whether any share admits a client.
+    fn admits(&self, client: SocketAddr) -> bool {
+        self.shares().iter().any(|share| share.access.rule(client).is_some())
+    }
 }
 
 /// The views of a pool's datasets that are in a table of shares.
