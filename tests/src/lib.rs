@@ -8,6 +8,7 @@ pub mod host_tree;
 pub mod model;
 pub mod nfs_client;
 pub mod nfs_copy;
+pub mod nlm_client;
 pub mod pooled;
 pub mod postgres;
 pub mod random;

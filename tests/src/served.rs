@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use cow_storage::error::{ErrorKind, Result};
 use cow_storage::format::{DatasetId, SnapshotId};
 use cow_storage::fs::FileSystem;
-use cowd::nfs::{Limits, Server};
+use cowd::nfs::{Limits, LockSetup, Server};
 use cowd::shares::{Access, Network, Rule, Share, Shares, SnapshotName, Squash, View, Views};
 
 use crate::model::Model;
@@ -77,6 +77,12 @@ pub fn open_access() -> Access {
 /// A server on a free port of the loopback.
 pub fn serve(views: Arc<dyn Views>) -> Server {
     Server::start(SocketAddr::from(([127, 0, 0, 1], 0)), views, [7; 32], Limits::default()).expect("a server starts")
+}
+
+/// The same, managing locks like this.
+pub fn serve_with_locks(views: Arc<dyn Views>, locks: LockSetup) -> Server {
+    let listen = SocketAddr::from(([127, 0, 0, 1], 0));
+    Server::start_with_locks(listen, views, [7; 32], Limits::default(), locks).expect("a server starts")
 }
 
 /// A server of one empty model at `/model`, open to everybody.

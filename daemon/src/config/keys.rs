@@ -159,6 +159,14 @@ pub const SECTIONS: [Section; 7] = [
                 about: "Most connections. Further ones are closed at once; one client has a quarter of them at most.",
                 set: |config, value| value.number(1).map(|most| config.connections_max = clamped(most)),
             },
+            Key {
+                name: "grace_period",
+                flag: None,
+                default: "\"45s\"",
+                about: "How long clients have after a restart to take back the locks that they held, before others get any. If \
+                        nobody held locks it ends at once.",
+                set: |config, value| value.duration().map(|period| config.grace_period = period),
+            },
         ],
     },
     Section {

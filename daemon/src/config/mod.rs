@@ -50,6 +50,8 @@ pub struct Config {
     pub nfs: SocketAddr,
     /// Most NFS connections.
     pub connections_max: usize,
+    /// How long clients have after a restart to take back the locks that they held.
+    pub grace_period: Duration,
     /// Who may use the shares.
     pub exports: Access,
     /// The control API's socket.
@@ -87,6 +89,7 @@ impl Default for Config {
             scrub_rate: 50 << 20,
             nfs: SocketAddr::from(([0; 16], 2049)),
             connections_max: 2048,
+            grace_period: Duration::from_secs(45),
             exports: Access { rules: vec![rule("127.0.0.0/8"), rule("::1")], ..Access::default() },
             control: "/run/cow/control.sock".into(),
             control_mode: 0o660,

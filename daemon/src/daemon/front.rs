@@ -1,9 +1,9 @@
 //! The NFS server, as the service and the metrics ask it.
 
-use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::SystemTime;
+use std::{fs, io};
 
 use cow_api::time::Time;
 use cow_api::v1::{Client, ClientMount, Problem, Traffic};
@@ -13,8 +13,9 @@ use parking_lot::RwLock;
 use crate::clock;
 use crate::config::Config;
 use crate::daemon::failure::nfs_not_listening;
+use crate::locks::Locks;
 use crate::metrics::Page;
-use crate::nfs::{self, Limits, Rates, Server, Totals};
+use crate::nfs::{self, Limits, LockSetup, Rates, Server, Totals};
 use crate::service::Front;
 use crate::shares::Views;
 
@@ -25,16 +26,18 @@ const HANDLES: &str = "nfs file handles";
 pub struct Nfs {
     server: RwLock<Server>,
     address: SocketAddr,
+    locks: Arc<Locks>,
 }
 
 impl Nfs {
-    /// Serves `views` by NFS.
-    pub fn start(config: &Config, views: Arc<dyn Views>, pool: &Pool) -> Result<Self, Problem> {
+    /// Serves `views` by NFS, with the locks of all fronts.
+    pub fn start(config: &Config, views: Arc<dyn Views>, pool: &Pool, locks: Arc<Locks>) -> Result<Self, Problem> {
         let limits = Limits { connections: config.connections_max, ..Limits::default() };
         let start = |address| {
-            let server = Server::start(address, views.clone(), pool.derive_key(HANDLES), limits.clone())?;
+            let (views, key, setup) = (views.clone(), pool.derive_key(HANDLES), lock_setup(config, &locks));
+            let server = Server::start_with_locks(address, views, key, limits.clone(), setup)?;
             let address = server.local_addr()?;
-            Ok(Self { server: RwLock::new(server), address })
+            Ok(Self { server: RwLock::new(server), address, locks: locks.clone() })
         };
         let started = start(config.nfs).or_else(|error: io::Error| {
             // A host without IPv6 has all addresses nevertheless.
@@ -63,7 +66,16 @@ impl Nfs {
     /// Tells what it has done.
     pub fn metrics(&self, page: &mut Page) {
         self.server.read().counters().publish(page);
+        self.locks.counters().publish(page);
     }
+}
+
+/// The list of clients that hold locks lies with the pool, which may be served by another host one day.
+fn lock_setup(config: &Config, locks: &Arc<Locks>) -> LockSetup {
+    let name = fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    let name = if name.trim().is_empty() { "cow".to_owned() } else { name.trim().to_owned() };
+    let ledger = Some(config.pool.join("lock-clients.json"));
+    LockSetup { locks: locks.clone(), ledger, grace_period: config.grace_period, name, ..LockSetup::default() }
 }
 
 impl Front for Nfs {

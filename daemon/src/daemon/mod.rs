@@ -24,6 +24,7 @@ use crate::damage::Damages;
 use crate::events::Events;
 use crate::fuse::Mounts;
 use crate::jobs::{Jobs, Limits};
+use crate::locks::Locks;
 use crate::logging::Chain;
 use crate::maintenance::{Maintenance, Pace};
 use crate::metrics::process;
@@ -83,11 +84,12 @@ impl Daemon {
         let scrubber = Arc::new(scrubber.map_err(|error| failure(&error, failure::THREADS))?);
         let limits = Limits { running: config.jobs_running_max, kept: config.jobs_kept_max };
         let jobs = Jobs::new(limits, events.clone());
-        let shares = Arc::new(Shares::default());
+        let (shares, locks) = (Arc::new(Shares::default()), Arc::new(Locks::default()));
         let service = Service::new(Parts {
             pool: pool.clone(),
             pool_path: config.pool.clone(),
             shares: shares.clone(),
+            locks: locks.clone(),
             access: Arc::new(config.exports.clone()),
             jobs: jobs.clone(),
             events,
@@ -97,7 +99,7 @@ impl Daemon {
             http: http.map(|address| address.to_string()),
         })?;
         let views = Arc::new(PoolViews::new(pool.clone(), shares));
-        let nfs = Arc::new(Nfs::start(config, views.clone(), &pool)?);
+        let nfs = Arc::new(Nfs::start(config, views.clone(), &pool, locks)?);
         service.set_front(nfs.clone());
         let mounts = Arc::new(Mounts::new(views, &config.pool));
         service.set_mounts(mounts.clone());

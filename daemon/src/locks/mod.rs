@@ -9,6 +9,7 @@
 
 mod claim;
 mod file;
+mod metrics;
 mod range;
 mod table;
 mod waits;

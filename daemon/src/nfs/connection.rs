@@ -54,10 +54,11 @@ enum Next {
 impl Connection {
     /// A connection that nobody reads yet.
     pub fn new(shared: Arc<Shared>, stream: TcpStream, peer: SocketAddr) -> Arc<Self> {
+        let server = stream.local_addr().ok().map(|address| address.ip());
         Arc::new(Self {
             shared,
             stream,
-            origin: Origin::new(peer),
+            origin: Origin::new(peer, server),
             reader: Mutex::default(),
             writer: Mutex::new(()),
             threads: AtomicUsize::new(1),

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use crate::nfs::clients::Traffic;
-use crate::nfs::{mount, v3};
+use crate::nfs::{mount, nlm, v3};
 
 /// Buckets of a histogram: bucket `n` counts calls of less than `8 << n` microseconds, the last all others.
 pub const BUCKETS: usize = 20;
@@ -51,7 +51,7 @@ const REASONS: [(Reason, &str); 10] = [
 /// Calls of one procedure.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ProcedureCounters {
-    /// `nfs` or `mount`.
+    /// `nfs`, `mount` or `nlm`.
     pub program: &'static str,
     /// The procedure's name.
     pub procedure: &'static str,
@@ -92,6 +92,10 @@ pub struct Counters {
     pub connections: u64,
     /// Bytes of large buffers in use now.
     pub buffer_bytes: u64,
+    /// Clients called, as a lock that they waited for was theirs.
+    pub grants: u64,
+    /// Those of them that were gone, so that others got the lock.
+    pub grants_lost: u64,
     /// By share and by client.
     pub traffic: Traffic,
 }
@@ -126,6 +130,7 @@ struct Procedure {
 pub struct Counting {
     nfs: [Procedure; v3::PROCEDURES.len()],
     mount: [Procedure; mount::PROCEDURES.len()],
+    nlm: [Procedure; nlm::PROCEDURES.len()],
     pub(super) received_bytes: Counter,
     pub(super) sent_bytes: Counter,
     pub(super) replayed: Counter,
@@ -142,6 +147,7 @@ impl Default for Counting {
         Self {
             nfs: std::array::from_fn(|_| Procedure::default()),
             mount: std::array::from_fn(|_| Procedure::default()),
+            nlm: std::array::from_fn(|_| Procedure::default()),
             received_bytes: Counter::default(),
             sent_bytes: Counter::default(),
             replayed: Counter::default(),
@@ -173,6 +179,13 @@ impl Counting {
         self.mount[procedure].call(took, failed);
     }
 
+    /// Counts a call of an NLM procedure, if it is one.
+    pub fn nlm_call(&self, procedure: usize, took: Duration, failed: bool) {
+        if nlm::PROCEDURES.get(procedure).is_some_and(|name| !name.is_empty()) {
+            self.nlm[procedure].call(took, failed);
+        }
+    }
+
     /// Counts a record or a call that was refused.
     pub fn refuse(&self, reason: Reason) {
         self.refused[reason as usize].add(1);
@@ -188,12 +201,13 @@ impl Counting {
         Duration::from_nanos(self.nfs[procedure].recent_nanos.load(Ordering::Relaxed))
     }
 
-    /// Everything, and the figures that others know.
+    /// Everything, and the figures that others know, but for those of grants.
     pub fn snapshot(&self, connections: u64, buffer_bytes: u64, traffic: Traffic) -> Counters {
         let nfs = self.nfs.iter().zip(&v3::PROCEDURES).map(|(counted, of)| counted.snapshot("nfs", of.name));
         let mount = self.mount.iter().zip(mount::PROCEDURES).map(|(counted, name)| counted.snapshot("mount", name));
+        let nlm = self.nlm.iter().zip(nlm::PROCEDURES).map(|(counted, name)| counted.snapshot("nlm", name));
         Counters {
-            procedures: nfs.chain(mount).collect(),
+            procedures: nfs.chain(mount).chain(nlm).collect(),
             received_bytes: self.received_bytes.get(),
             sent_bytes: self.sent_bytes.get(),
             replayed: self.replayed.get(),
@@ -205,6 +219,8 @@ impl Counting {
             stalled: self.stalled.get(),
             connections,
             buffer_bytes,
+            grants: 0,
+            grants_lost: 0,
             traffic,
         }
     }

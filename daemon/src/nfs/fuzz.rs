@@ -16,6 +16,7 @@ use crate::nfs::buffers::Buffers;
 use crate::nfs::counters::{Counting, Reason};
 use crate::nfs::handle::{HandleKey, LENGTH};
 use crate::nfs::mount::Mounts;
+use crate::nfs::nlm::{LockSetup, Locking};
 use crate::nfs::record::{End, LAST_FRAGMENT, RecordReader};
 use crate::nfs::replay::Replay;
 use crate::nfs::rpc;
@@ -72,7 +73,7 @@ fn call_again(bytes: &[u8]) -> Option<Vec<u8>> {
     SERVICE.with_borrow_mut(|slot| {
         let fresh = slot.take().filter(|(_, calls)| *calls < CALLS_MAX);
         let (service, calls) = fresh.unwrap_or_else(|| (service(), 0));
-        let origin = Origin::new(SocketAddr::from(([127, 0, 0, 1], 700)));
+        let origin = Origin::new(SocketAddr::from(([127, 0, 0, 1], 700)), None);
         origin.ended.store(true, Ordering::Release);
         let is_call = matches!(rpc::decode(bytes), Ok(rpc::Header::Call(..)));
         let _ = service.is_slow(bytes);
@@ -143,5 +144,6 @@ fn service() -> Service {
         counting: Counting::default(),
         mounts: Mounts::default(),
         uses: Uses::default(),
+        locking: Locking::start(LockSetup::default()).expect("locks need no file"),
     }
 }

@@ -14,6 +14,8 @@ impl Counters {
             ("cow_nfs_panics_total", "Calls that met a mistake in the server.", self.panics),
             ("cow_nfs_accepted_total", "Connections taken.", self.accepted),
             ("cow_nfs_turned_away_total", "Connections turned away.", self.turned_away),
+            ("cow_nfs_lock_grants_total", "Clients called as a lock that they waited for was theirs.", self.grants),
+            ("cow_nfs_lock_grants_lost_total", "Those of them that were gone.", self.grants_lost),
             ("cow_nfs_stalled_total", "Connections ended because the peer stalled.", self.stalled),
         ] {
             page.counter(name, help, value);

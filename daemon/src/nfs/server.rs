@@ -14,12 +14,14 @@ use std::time::Duration;
 use parking_lot::{Condvar, Mutex};
 use rustix::net::sockopt;
 
+use crate::locks;
 use crate::nfs::buffers::Buffers;
 use crate::nfs::clients::{self, Client};
 use crate::nfs::connection::{Connection, STALL_TIME};
 use crate::nfs::counters::{Counters, Counting};
 use crate::nfs::handle::HandleKey;
 use crate::nfs::mount::Mounts;
+use crate::nfs::nlm::{LockSetup, Locking};
 use crate::nfs::replay::Replay;
 use crate::nfs::service::Service;
 use crate::nfs::uses::Uses;
@@ -90,13 +92,24 @@ pub struct Server {
 }
 
 impl Server {
-    /// Serves NFS and MOUNT on `listen`. `handle_secret` must be the same after a restart, or clients
-    /// lose their files.
+    /// The same, with locks that nobody else sees and that end with the process.
     pub fn start(
         listen: SocketAddr,
         views: Arc<dyn Views>,
         handle_secret: [u8; 32],
         limits: Limits,
+    ) -> io::Result<Self> {
+        Self::start_with_locks(listen, views, handle_secret, limits, LockSetup::default())
+    }
+
+    /// Serves NFS, MOUNT and NLM on `listen`. `handle_secret` must be the same after a restart, or clients
+    /// lose their files.
+    pub fn start_with_locks(
+        listen: SocketAddr,
+        views: Arc<dyn Views>,
+        handle_secret: [u8; 32],
+        limits: Limits,
+        locks: LockSetup,
     ) -> io::Result<Self> {
         let listener = Arc::new(TcpListener::bind(listen)?);
         // Many clients come back at once after a restart; what does not fit the queue waits a second and more.
@@ -109,6 +122,7 @@ impl Server {
             counting: Counting::default(),
             mounts: Mounts::default(),
             uses: Uses::default(),
+            locking: Locking::start(locks)?,
         };
         let shared = Arc::new(Shared {
             service,
@@ -136,7 +150,9 @@ impl Server {
         let service = &self.shared.service;
         let connections = self.shared.connections.lock().len() as u64;
         let traffic = clients::traffic(&service.uses, &*service.views);
-        service.counting.snapshot(connections, service.buffers.in_use() as u64, traffic)
+        let (grants, grants_lost) = service.locking.granter().counts();
+        let counters = service.counting.snapshot(connections, service.buffers.in_use() as u64, traffic);
+        Counters { grants, grants_lost, ..counters }
     }
 
     /// Who is connected or has mounted something; by address.
@@ -146,6 +162,11 @@ impl Server {
         let connected = connections.values().map(|connection| (connection.peer().ip(), connection.since)).collect();
         drop(connections);
         clients::list(connected, service.mounts.list(), service.uses.list(), &*service.views)
+    }
+
+    /// Takes all locks of a client, which cannot take them back after a restart either. Returns how many there were.
+    pub fn release_locks(&self, client: &locks::Client) -> usize {
+        self.shared.service.locking.release(client, "an administrator released them")
     }
 
     /// Gives memory back that is only kept to be used again.
@@ -163,6 +184,7 @@ impl Server {
             let _ = TcpStream::connect_timeout(&address, Duration::from_millis(100));
         }
         let _ = accepting.join();
+        self.shared.service.locking.stop();
         let mut connections = self.shared.connections.lock();
         connections.values().for_each(|connection| connection.stop_reading());
         let is_open = |connections: &mut HashMap<_, _>| !connections.is_empty();

@@ -3,7 +3,7 @@
 //! Invariant: every call ends in exactly one reply, except one that is being run already; a panic in one
 //! call is that call's failure and nobody else's.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -15,6 +15,8 @@ use crate::nfs::buffers::{Buffers, Portion};
 use crate::nfs::counters::{Counting, Reason};
 use crate::nfs::handle::{self, HandleKey};
 use crate::nfs::mount::{self, Mounts, Told};
+use crate::nfs::nlm::{self, Locking};
+use crate::nfs::nsm;
 use crate::nfs::replay::{Replay, Running, Verdict};
 use crate::nfs::rpc::{self, Accepted, Call, Denial, Header};
 use crate::nfs::status::Status;
@@ -37,12 +39,15 @@ pub struct Service {
     pub(super) counting: Counting,
     pub(super) mounts: Mounts,
     pub(super) uses: Uses,
+    pub(super) locking: Arc<Locking>,
 }
 
 /// The connection that a record came on.
 pub struct Origin {
     /// The client's address.
     pub peer: SocketAddr,
+    /// The address of ours that it came to.
+    pub server: Option<IpAddr>,
     /// Set once it has ended.
     pub ended: Arc<AtomicBool>,
     /// Where its calls are counted.
@@ -52,9 +57,11 @@ pub struct Origin {
 }
 
 impl Origin {
-    /// A connection from this address.
-    pub fn new(peer: SocketAddr) -> Self {
-        Self { peer, ended: Arc::default(), kept: Kept::new(peer.ip()), is_admitted: AtomicBool::new(false) }
+    /// A connection from this address to one of ours.
+    pub fn new(peer: SocketAddr, server: Option<IpAddr>) -> Self {
+        let server = server.map(|server| server.to_canonical());
+        let (kept, is_admitted) = (Kept::new(peer.ip()), AtomicBool::new(false));
+        Self { peer, server, ended: Arc::default(), kept, is_admitted }
     }
 }
 
@@ -68,6 +75,12 @@ pub enum Answer {
     Nothing,
     /// The end of the connection: it was no call.
     End,
+}
+
+impl Drop for Service {
+    fn drop(&mut self) {
+        self.locking.stop();
+    }
 }
 
 impl Service {
@@ -161,8 +174,20 @@ impl Service {
                 }
                 status
             }
+            (nlm::PROGRAM, nlm::VERSION) => {
+                let request = self.request(origin, call, &seen);
+                let status = self.run_nlm(call, &request, origin.server, arguments, reply);
+                let failed = status != Ok(Status::OK);
+                self.counting.nlm_call(call.procedure as usize, began.elapsed(), failed);
+                status
+            }
+            (nsm::PROGRAM, nsm::VERSION) => self.caught(call, reply, |reply| {
+                nsm::run(call.procedure, origin.peer.ip(), &self.locking, arguments, reply)
+            }),
             (v3::PROGRAM, _) => Err(Accepted::ProgramMismatch(v3::VERSION)),
             (mount::PROGRAM, _) => Err(Accepted::ProgramMismatch(mount::VERSION)),
+            (nlm::PROGRAM, _) => Err(Accepted::ProgramMismatch(nlm::VERSION)),
+            (nsm::PROGRAM, _) => Err(Accepted::ProgramMismatch(nsm::VERSION)),
             _ => Err(Accepted::ProgramUnavailable),
         };
         self.count(origin, &seen, accepted);
@@ -236,10 +261,31 @@ impl Service {
         arguments: Decoder<'_>,
         reply: &mut Encoder,
     ) -> Result<Status, Accepted> {
-        rpc::encode_accepted(reply, call.xid, Accepted::Success);
         let told = Told { mounts: &self.mounts, uses: &self.uses };
-        let run = AssertUnwindSafe(|| mount::run(call.procedure, request, &told, arguments, reply));
-        match catch_unwind(run) {
+        self.caught(call, reply, |reply| mount::run(call.procedure, request, &told, arguments, reply))
+    }
+
+    fn run_nlm(
+        &self,
+        call: &Call,
+        request: &Request<'_>,
+        server: Option<IpAddr>,
+        arguments: Decoder<'_>,
+        reply: &mut Encoder,
+    ) -> Result<Status, Accepted> {
+        let asked = nlm::Call { request, locking: &self.locking, server };
+        self.caught(call, reply, |reply| nlm::run(call.procedure, &asked, arguments, reply))
+    }
+
+    /// Runs a procedure, if there is one; if it panics, the call failed.
+    fn caught(
+        &self,
+        call: &Call,
+        reply: &mut Encoder,
+        run: impl FnOnce(&mut Encoder) -> Option<Result<Status, Garbage>>,
+    ) -> Result<Status, Accepted> {
+        rpc::encode_accepted(reply, call.xid, Accepted::Success);
+        match catch_unwind(AssertUnwindSafe(|| run(reply))) {
             Ok(Some(done)) => done.map_err(|Garbage| Accepted::GarbageArguments),
             Ok(None) => Err(Accepted::ProcedureUnavailable),
             Err(_panic) => {
@@ -255,9 +301,16 @@ impl Service {
     }
 }
 
+/// Whether a call must not run twice. A lock that is asked for again harmlessly could still be set, by a call that was held up,
+/// after it was given back.
 fn is_replayed(call: &Call) -> bool {
-    let procedure = PROCEDURES.get(call.procedure as usize);
-    (call.program, call.version) == (v3::PROGRAM, v3::VERSION) && procedure.is_some_and(|found| found.is_replayed)
+    let procedure = call.procedure as usize;
+    match (call.program, call.version) {
+        (v3::PROGRAM, v3::VERSION) => PROCEDURES.get(procedure).is_some_and(|found| found.is_replayed),
+        (nlm::PROGRAM, nlm::VERSION) => procedure > 1,
+        (nsm::PROGRAM, nsm::VERSION) => call.procedure == nsm::NOTIFY,
+        _ => false,
+    }
 }
 
 /// Keeps a reply for the next who asks, unless the client was told to try again.

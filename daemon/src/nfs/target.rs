@@ -13,6 +13,7 @@ use cow_storage::error::{Error, ErrorKind};
 use cow_storage::format::{DatasetId, InodeNumber, SnapshotId, Timestamp};
 use cow_storage::fs::{Attributes, Caller, Context, FileKind, FileSystem, access, granted};
 
+use crate::locks::File;
 use crate::nfs::handle::{self, Handle, HandleKey, SNAPSHOTS};
 use crate::nfs::status::Status;
 use crate::shares::{ClientIdentity, Identity, SNAPSHOTS_NAME, View, Views};
@@ -141,6 +142,11 @@ impl Target {
     /// The dataset.
     pub fn dataset(&self) -> DatasetId {
         self.view.share.dataset
+    }
+
+    /// The file, as locks know it.
+    pub fn file(&self) -> File {
+        File { dataset: self.view.share.dataset, snapshot: self.view.snapshot, inode: self.inode }
     }
 
     /// Whether both are in one view, so that names can be moved between them.

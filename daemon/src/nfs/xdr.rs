@@ -22,6 +22,11 @@ impl<'a> Decoder<'a> {
         Self { bytes }
     }
 
+    /// All that is left.
+    pub fn rest(&self) -> &'a [u8] {
+        self.bytes
+    }
+
     /// A 32-bit number.
     pub fn u32(&mut self) -> Result<u32, Garbage> {
         let (value, rest) = self.bytes.split_first_chunk().ok_or(Garbage)?;

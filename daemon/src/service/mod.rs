@@ -35,6 +35,7 @@ use parking_lot::Mutex;
 use crate::clock;
 use crate::events::Events;
 use crate::jobs::Jobs;
+use crate::locks::Locks;
 use crate::maintenance::Maintenance;
 use crate::metrics::Registry;
 use crate::scrubbing::Scrubber;
@@ -63,6 +64,8 @@ pub struct Parts {
     pub pool_path: PathBuf,
     /// What can be mounted; the service keeps it in step.
     pub shares: Arc<Shares>,
+    /// The locks of all fronts.
+    pub locks: Arc<Locks>,
     /// Who may mount it, where no dataset says otherwise.
     pub access: Arc<Access>,
     /// Long work.

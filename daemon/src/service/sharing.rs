@@ -69,6 +69,7 @@ impl Service {
         let _in_step = self.sharing.lock();
         for dataset in datasets {
             self.parts.shares.remove(dataset);
+            self.parts.locks.release_dataset(dataset);
         }
     }
 

@@ -8,6 +8,11 @@ pub const NFS: u32 = 100_003;
 /// MOUNT's program number.
 pub const MOUNT: u32 = 100_005;
 
+/// NLM's program number.
+pub const NLM: u32 = 100_021;
+/// NSM's program number.
+pub const NSM: u32 = 100_024;
+
 /// A call that can be sent.
 #[derive(Clone)]
 pub struct Call {

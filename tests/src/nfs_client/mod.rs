@@ -6,7 +6,7 @@ mod call;
 mod reply;
 mod wire;
 
-pub use call::{Call, MOUNT, NFS, Set, Stable};
+pub use call::{Call, MOUNT, NFS, NLM, NSM, Set, Stable};
 pub use reply::{Around, Entry, WireAttributes, WireTime};
 pub use wire::{Reader, Writer};
 
@@ -101,7 +101,12 @@ impl Client {
         let User { uid, gid, groups } = &self.user;
         let credentials = Writer::default().words(&[0]).opaque(b"client").words(&[*uid, *gid, groups.len() as u32]);
         let credentials = credentials.words(groups).0;
-        let header = Writer::default().words(&[0, xid, 0, 2, call.program, 3, call.procedure, 1]);
+        let version = match call.program {
+            NLM => 4,
+            NSM => 1,
+            _ => 3,
+        };
+        let header = Writer::default().words(&[0, xid, 0, 2, call.program, version, call.procedure, 1]);
         let mut record = header.opaque(&credentials).words(&[0, 0]).0;
         record.extend(&call.arguments);
         let mark = (record.len() - 4) as u32 | 1 << 31;
