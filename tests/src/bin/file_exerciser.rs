@@ -1,8 +1,9 @@
 //! Changes files at random on a mount while snapshots are taken, and compares each snapshot, at the end, with what its file
 //! was at that moment: `file-exerciser FOLDER SEED FILES OPERATIONS SNAPSHOTS COMMAND..`.
 //!
-//! Every file has a thread and a model in memory. COMMAND with a name behind it takes a snapshot of that name, of the dataset
-//! that is mounted at FOLDER; meanwhile the snapshot's own file rests, synced, and the others go on.
+//! Every file has a thread and a model in memory. COMMAND with `take NAME` behind it takes a snapshot of the dataset that is
+//! mounted at FOLDER; meanwhile the snapshot's own file rests, synced, and the others go on. With `show NAME` it prints the
+//! folder where that snapshot can be read, and `hide NAME` follows.
 
 use std::env;
 use std::error::Error;
@@ -54,8 +55,9 @@ fn main() -> Result<()> {
         Result::Ok(kept)
     })?;
     for Kept { name, file, bytes } in &kept {
-        let path = folder.join(".snapshot").join(name).join(file);
+        let path = Path::new(run(command, "show", name)?.trim()).join(file);
         same(&fs::read(&path)?, bytes).map_err(|what| format!("{}: {what}", path.display()))?;
+        run(command, "hide", name)?;
     }
     println!("{operations} operations on {files} files, {} snapshots", kept.len());
     Ok(())
@@ -73,16 +75,19 @@ fn exercise(folder: &Path, seed: u64, number: u64, each: (u64, u64), command: &[
         if exercised.random.below(each.1) == 0 {
             exercised.file.sync_all()?;
             let snapshot = format!("s{number}-{operation}");
-            let (program, words) = command.split_first().ok_or("no command")?;
-            let output = Command::new(program).args(words).arg(&snapshot).output()?;
-            if !output.status.success() {
-                return Err(format!("{command:?} {snapshot}: {}", String::from_utf8_lossy(&output.stdout)).into());
-            }
+            run(command, "take", &snapshot)?;
             kept.push(Kept { name: snapshot, file: name.clone(), bytes: exercised.model.clone() });
         }
     }
     exercised.check_all()?;
     Ok(kept)
+}
+
+fn run(command: &[String], verb: &str, name: &str) -> Result<String> {
+    let (program, words) = command.split_first().ok_or("no command")?;
+    let output = Command::new(program).args(words).args([verb, name]).output()?;
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    if output.status.success() { Ok(said) } else { Err(format!("{command:?} {verb} {name}: {said}").into()) }
 }
 
 impl Exercised {
