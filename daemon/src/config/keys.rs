@@ -153,6 +153,14 @@ pub const SECTIONS: [Section; 7] = [
                 set: |config, value| value.address().map(|address| config.nfs = address),
             },
             Key {
+                name: "rpcbind",
+                flag: None,
+                default: "false",
+                about: "Whether the host's rpcbind is told where NFS, MOUNT and NLM listen. Then clients need not be told the port, \
+                        and 'showmount -e' works. Without rpcbind on the host there is a warning.",
+                set: |config, value| value.switch().map(|on| config.rpcbind = on),
+            },
+            Key {
                 name: "connections_max",
                 flag: None,
                 default: "2048",

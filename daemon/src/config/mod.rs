@@ -48,6 +48,8 @@ pub struct Config {
     pub scrub_rate: u64,
     /// Where NFS listens.
     pub nfs: SocketAddr,
+    /// Whether the host's rpcbind is told where NFS listens.
+    pub rpcbind: bool,
     /// Most NFS connections.
     pub connections_max: usize,
     /// How long clients have after a restart to take back the locks that they held.
@@ -88,6 +90,7 @@ impl Default for Config {
             scrub_interval: Duration::ZERO,
             scrub_rate: 50 << 20,
             nfs: SocketAddr::from(([0; 16], 2049)),
+            rpcbind: false,
             connections_max: 2048,
             grace_period: Duration::from_secs(45),
             exports: Access { rules: vec![rule("127.0.0.0/8"), rule("::1")], ..Access::default() },

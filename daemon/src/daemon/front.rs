@@ -8,14 +8,15 @@ use std::{fs, io};
 use cow_api::time::Time;
 use cow_api::v1::{Client, ClientMount, Problem, Traffic};
 use cow_storage::pool::Pool;
-use parking_lot::RwLock;
+use parking_lot::{Mutex, RwLock};
 
 use crate::clock;
 use crate::config::Config;
 use crate::daemon::failure::nfs_not_listening;
 use crate::locks::Locks;
+use crate::logging::Chain;
 use crate::metrics::Page;
-use crate::nfs::{self, Limits, LockSetup, Rates, Server, Totals};
+use crate::nfs::{self, Limits, LockSetup, Rates, Registration, Server, Totals};
 use crate::service::Front;
 use crate::shares::Views;
 
@@ -27,6 +28,8 @@ pub struct Nfs {
     server: RwLock<Server>,
     address: SocketAddr,
     locks: Arc<Locks>,
+    /// While rpcbind knows of it.
+    registration: Mutex<Option<Registration>>,
 }
 
 impl Nfs {
@@ -37,7 +40,8 @@ impl Nfs {
             let (views, key, setup) = (views.clone(), pool.derive_key(HANDLES), lock_setup(config, &locks));
             let server = Server::start_with_locks(address, views, key, limits.clone(), setup)?;
             let address = server.local_addr()?;
-            Ok(Self { server: RwLock::new(server), address, locks: locks.clone() })
+            let registration = Mutex::new(config.rpcbind.then(|| register(address)).flatten());
+            Ok(Self { server: RwLock::new(server), address, locks: locks.clone(), registration })
         };
         let started = start(config.nfs).or_else(|error: io::Error| {
             // A host without IPv6 has all addresses nevertheless.
@@ -55,6 +59,7 @@ impl Nfs {
 
     /// Lets the calls that run end, and closes all connections.
     pub fn stop(&self) {
+        self.registration.lock().take();
         self.server.write().shutdown();
     }
 
@@ -89,6 +94,21 @@ impl Front for Nfs {
 
     fn connections(&self) -> u64 {
         self.server.read().counters().connections
+    }
+}
+
+/// Registers with rpcbind. Without it, clients that were told the port are served all the same.
+fn register(address: SocketAddr) -> Option<Registration> {
+    match Registration::new(address) {
+        Ok(registration) => {
+            tracing::info!(address = address.to_string(), "registered NFS, MOUNT and NLM with rpcbind");
+            Some(registration)
+        }
+        Err(error) => {
+            let error = Chain(&error).to_string();
+            tracing::warn!(error, "not registered with rpcbind: clients must be told port= and mountport=");
+            None
+        }
     }
 }
 

@@ -4,6 +4,7 @@ mod api;
 mod clients;
 mod hostile;
 mod lifetime;
+mod rpcbind;
 mod shares;
 mod transfers;
 mod verbs;
