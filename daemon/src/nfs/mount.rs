@@ -178,9 +178,11 @@ fn dump(lines: &[(String, String)], reply: &mut Encoder) -> Status {
     Status::OK
 }
 
-/// Lists the shares that the asking client may use, each with the networks that may.
+/// Lists the shares that the asking host may use, each with the networks that may. The port says nothing here: who asks
+/// is a user of that host, and who mounts its system.
 fn export(request: &Request<'_>, reply: &mut Encoder) -> Status {
-    let shares = request.views.shares().into_iter().filter(|share| share.access.rule(request.peer).is_some());
+    let host = request.peer.ip();
+    let shares = request.views.shares().into_iter().filter(|share| share.access.rule_of_host(host).is_some());
     let lines: Vec<(String, Vec<String>)> = shares.map(|share| (share.path.clone(), networks(&share))).collect();
     let length = |(path, networks): &(String, Vec<String>)| {
         list_item_length(path) + networks.iter().map(|network| list_item_length(network)).sum::<usize>() + 4

@@ -3,7 +3,7 @@
 //! Invariant: a client that no rule names is not admitted, and no squashed caller is the superuser
 //! unless the share names user 0 as its anonymous one.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use cow_storage::fs::{Caller, Credentials};
 
@@ -88,7 +88,12 @@ impl Access {
         if self.privileged_port && client.port() >= PRIVILEGED_PORTS_END {
             return None;
         }
-        let matching = self.rules.iter().filter(|rule| rule.network.contains(client.ip()));
+        self.rule_of_host(client.ip())
+    }
+
+    /// The rule that counts for a host, if it calls from a port that the share takes.
+    pub fn rule_of_host(&self, client: IpAddr) -> Option<&Rule> {
+        let matching = self.rules.iter().filter(|rule| rule.network.contains(client));
         // Of equally particular rules the first counts, as in a list that is read from the top.
         matching.rev().max_by_key(|rule| rule.network.prefix_bits())
     }
