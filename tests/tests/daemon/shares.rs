@@ -221,7 +221,7 @@ fn who_is_squashed_has_nothing_of_root_not_even_its_groups() {
     let top = root.mount("/a").unwrap();
     let of_the_group = Set { mode: Some(0o070), uid: Some(0), gid: Some(0), ..Set::default() };
     let file = root.create(&top, b"f", true, &of_the_group).unwrap();
-    let mut read = |rule: &str, gid, groups: &[u32]| {
+    let read = |rule: &str, gid, groups: &[u32]| {
         set(&daemon, "a", json!({ "rules": [rule] }));
         let mut user = client(&daemon, "127.0.0.6:0");
         (user.user.uid, user.user.gid, user.user.groups) = (1000, gid, groups.to_vec());
@@ -348,7 +348,7 @@ fn what_makes_no_sense_changes_nothing() {
 /// All of 5,000 with `COW_SHARES=5000`.
 #[test]
 fn the_last_of_many_shares_takes_as_long_as_the_second_and_disturbs_nobody() {
-    let count = std::env::var("COW_SHARES").map_or(1000, |count| count.parse().unwrap());
+    let count = std::env::var("COW_SHARES").map_or(400, |count| count.parse().unwrap());
     let (_scratch, setup) = setup("many");
     let daemon = setup.start();
     create(&daemon, "first");
