@@ -175,6 +175,14 @@ pub const SECTIONS: [Section; 7] = [
                         nobody held locks it ends at once.",
                 set: |config, value| value.duration().map(|period| config.grace_period = period),
             },
+            Key {
+                name: "portmapper",
+                flag: None,
+                default: "",
+                about: "Where cowd stands in for rpcbind, on a host that has none; as in \":111\". Clients that lock files \
+                        look there for the lock manager.",
+                set: |config, value| value.address().map(|address| config.portmapper = Some(address)),
+            },
         ],
     },
     Section {

@@ -54,6 +54,8 @@ pub struct Config {
     pub connections_max: usize,
     /// How long clients have after a restart to take back the locks that they held.
     pub grace_period: Duration,
+    /// Where to stand in for rpcbind, if anywhere.
+    pub portmapper: Option<SocketAddr>,
     /// Who may use the shares.
     pub exports: Access,
     /// The control API's socket.
@@ -93,6 +95,7 @@ impl Default for Config {
             rpcbind: false,
             connections_max: 2048,
             grace_period: Duration::from_secs(45),
+            portmapper: None,
             exports: Access { rules: vec![rule("127.0.0.0/8"), rule("::1")], ..Access::default() },
             control: "/run/cow/control.sock".into(),
             control_mode: 0o660,

@@ -38,7 +38,10 @@ impl Nfs {
         let limits = Limits { connections: config.connections_max, ..Limits::default() };
         let start = |address| {
             let (views, key, setup) = (views.clone(), pool.derive_key(HANDLES), lock_setup(config, &locks));
-            let server = Server::start_with_locks(address, views, key, limits.clone(), setup)?;
+            let mut server = Server::start_with_locks(address, views, key, limits.clone(), setup)?;
+            if let Some(portmapper) = config.portmapper {
+                serve_portmapper(&mut server, portmapper);
+            }
             let address = server.local_addr()?;
             let registration = Mutex::new(config.rpcbind.then(|| register(address)).flatten());
             Ok(Self { server: RwLock::new(server), address, locks: locks.clone(), registration })
@@ -72,6 +75,14 @@ impl Nfs {
     pub fn metrics(&self, page: &mut Page) {
         self.server.read().counters().publish(page);
         self.locks.counters().publish(page);
+    }
+}
+
+/// Without it, clients that lock no files are served all the same.
+fn serve_portmapper(server: &mut Server, address: SocketAddr) {
+    if let Err(error) = server.serve_portmapper(address) {
+        let error = Chain(&error).to_string();
+        tracing::warn!(error, address = address.to_string(), "cannot stand in for rpcbind: clients cannot lock files");
     }
 }
 

@@ -32,6 +32,8 @@ const REPLY_TIME_MAX: Duration = Duration::from_secs(60);
 pub struct Connection {
     shared: Arc<Shared>,
     stream: TcpStream,
+    /// Ours.
+    port: u16,
     origin: Origin,
     reader: Mutex<RecordReader>,
     writer: Mutex<()>,
@@ -54,11 +56,12 @@ enum Next {
 impl Connection {
     /// A connection that nobody reads yet.
     pub fn new(shared: Arc<Shared>, stream: TcpStream, peer: SocketAddr) -> Arc<Self> {
-        let server = stream.local_addr().ok().map(|address| address.ip());
+        let server = stream.local_addr().ok();
         Arc::new(Self {
             shared,
             stream,
-            origin: Origin::new(peer, server),
+            port: server.map_or(0, |server| server.port()),
+            origin: Origin::new(peer, server.map(|server| server.ip())),
             reader: Mutex::default(),
             writer: Mutex::new(()),
             threads: AtomicUsize::new(1),
@@ -70,6 +73,11 @@ impl Connection {
     /// The client's address.
     pub fn peer(&self) -> SocketAddr {
         self.origin.peer
+    }
+
+    /// The client's address and our port, which no two connections have in common.
+    pub fn ends(&self) -> (SocketAddr, u16) {
+        (self.origin.peer, self.port)
     }
 
     /// Stops reading; calls that run still send their replies.

@@ -2,8 +2,8 @@
 
 use std::cell::RefCell;
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, OnceLock};
 
 use cow_storage::catalog::Properties;
 use cow_storage::executor::Inline;
@@ -145,5 +145,6 @@ fn service() -> Service {
         mounts: Mounts::default(),
         uses: Uses::default(),
         locking: Locking::start(LockSetup::default()).expect("locks need no file"),
+        portmapped: OnceLock::from(2049),
     }
 }

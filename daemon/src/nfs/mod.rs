@@ -12,6 +12,7 @@ mod caller;
 mod clients;
 mod connection;
 mod counters;
+mod datagrams;
 #[cfg(feature = "fuzzing")]
 pub(crate) mod fuzz;
 mod handle;
@@ -19,6 +20,7 @@ mod metrics;
 mod mount;
 mod nlm;
 mod nsm;
+mod portmap;
 mod record;
 mod replay;
 mod rpc;

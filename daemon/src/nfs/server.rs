@@ -6,8 +6,8 @@
 use std::collections::HashMap;
 use std::io;
 use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -19,6 +19,7 @@ use crate::nfs::buffers::Buffers;
 use crate::nfs::clients::{self, Client};
 use crate::nfs::connection::{Connection, STALL_TIME};
 use crate::nfs::counters::{Counters, Counting};
+use crate::nfs::datagrams::Datagrams;
 use crate::nfs::handle::HandleKey;
 use crate::nfs::mount::Mounts;
 use crate::nfs::nlm::{LockSetup, Locking};
@@ -78,7 +79,8 @@ pub struct Shared {
     pub(super) limits: Limits,
     /// Threads besides one for each connection.
     pub(super) threads: AtomicUsize,
-    connections: Mutex<HashMap<SocketAddr, Arc<Connection>>>,
+    /// By the peer and our port.
+    connections: Mutex<HashMap<(SocketAddr, u16), Arc<Connection>>>,
     emptied: Condvar,
     is_stopping: AtomicBool,
     spawned: AtomicU64,
@@ -87,8 +89,9 @@ pub struct Shared {
 /// A running server. Dropping it shuts it down.
 pub struct Server {
     shared: Arc<Shared>,
-    listener: Arc<TcpListener>,
-    accepting: Option<JoinHandle<()>>,
+    address: SocketAddr,
+    listening: Vec<(Arc<TcpListener>, JoinHandle<()>)>,
+    datagrams: Vec<Datagrams>,
 }
 
 impl Server {
@@ -111,9 +114,7 @@ impl Server {
         limits: Limits,
         locks: LockSetup,
     ) -> io::Result<Self> {
-        let listener = Arc::new(TcpListener::bind(listen)?);
-        // Many clients come back at once after a restart; what does not fit the queue waits a second and more.
-        rustix::net::listen(&*listener, BACKLOG)?;
+        let listener = listener(listen)?;
         let service = Service {
             views,
             key: HandleKey::new(handle_secret),
@@ -123,6 +124,7 @@ impl Server {
             mounts: Mounts::default(),
             uses: Uses::default(),
             locking: Locking::start(locks)?,
+            portmapped: OnceLock::new(),
         };
         let shared = Arc::new(Shared {
             service,
@@ -133,16 +135,36 @@ impl Server {
             is_stopping: AtomicBool::new(false),
             spawned: AtomicU64::new(0),
         });
-        let accepting = shared.spawn("nfs-accept", {
-            let (shared, listener) = (shared.clone(), listener.clone());
+        let address = listener.local_addr()?;
+        let mut server = Self { shared, address, listening: Vec::new(), datagrams: Vec::new() };
+        server.accept_from(listener)?;
+        Ok(server)
+    }
+
+    /// Stands in for rpcbind at an address too, by TCP and UDP, and takes the notices of clients that have restarted by UDP at
+    /// its own port.
+    pub fn serve_portmapper(&mut self, address: SocketAddr) -> io::Result<()> {
+        let _ = self.shared.service.portmapped.set(self.address.port());
+        let listener = listener(address)?;
+        for address in [listener.local_addr()?, self.address] {
+            self.datagrams.push(Datagrams::start(address, self.shared.clone())?);
+        }
+        self.accept_from(listener)
+    }
+
+    fn accept_from(&mut self, listener: TcpListener) -> io::Result<()> {
+        let listener = Arc::new(listener);
+        let accepting = self.shared.spawn("nfs-accept", {
+            let (shared, listener) = (self.shared.clone(), listener.clone());
             move || shared.accept(&listener)
         })?;
-        Ok(Self { shared, listener, accepting: Some(accepting) })
+        self.listening.push((listener, accepting));
+        Ok(())
     }
 
     /// The address that it listens on.
     pub fn local_addr(&self) -> io::Result<SocketAddr> {
-        self.listener.local_addr()
+        Ok(self.address)
     }
 
     /// What it has done.
@@ -176,20 +198,31 @@ impl Server {
 
     /// Takes no more connections and calls, lets those that run end, and closes everything.
     pub fn shutdown(&mut self) {
-        let Some(accepting) = self.accepting.take() else { return };
-        self.shared.is_stopping.store(true, Ordering::Release);
-        // Ends the accept that waits; should the system not, one more connection does.
-        let _ = rustix::net::shutdown(&*self.listener, rustix::net::Shutdown::Both);
-        if let Ok(address) = self.listener.local_addr() {
-            let _ = TcpStream::connect_timeout(&address, Duration::from_millis(100));
+        if self.listening.is_empty() {
+            return;
         }
-        let _ = accepting.join();
+        self.shared.is_stopping.store(true, Ordering::Release);
+        self.datagrams.clear();
+        for (listener, accepting) in self.listening.drain(..) {
+            // Ends the accept that waits; should the system not, one more connection does.
+            let _ = rustix::net::shutdown(&*listener, rustix::net::Shutdown::Both);
+            if let Ok(address) = listener.local_addr() {
+                let _ = TcpStream::connect_timeout(&address, Duration::from_millis(100));
+            }
+            let _ = accepting.join();
+        }
         self.shared.service.locking.stop();
         let mut connections = self.shared.connections.lock();
         connections.values().for_each(|connection| connection.stop_reading());
         let is_open = |connections: &mut HashMap<_, _>| !connections.is_empty();
         self.shared.emptied.wait_while_for(&mut connections, is_open, SHUTDOWN_TIME_MAX);
         connections.values().for_each(|connection| connection.end());
+    }
+}
+
+impl AsRef<Service> for Shared {
+    fn as_ref(&self) -> &Service {
+        &self.service
     }
 }
 
@@ -228,12 +261,12 @@ impl Shared {
         sockopt::set_tcp_keepidle(&stream, KEEPALIVE)?;
         let connection = Connection::new(self.clone(), stream, peer);
         let mut connections = self.connections.lock();
-        let of_client = connections.keys().filter(|other| other.ip() == peer.ip()).count();
+        let of_client = connections.keys().filter(|(other, _)| other.ip() == peer.ip()).count();
         if connections.len() >= self.limits.connections || of_client >= self.limits.connections.div_ceil(CLIENTS_MIN) {
             return Err(io::ErrorKind::QuotaExceeded.into());
         }
         // The system gives a port again only when the old connection is closed: its threads are ending.
-        if let Some(old) = connections.insert(peer, connection.clone()) {
+        if let Some(old) = connections.insert(connection.ends(), connection.clone()) {
             old.end();
         }
         drop(connections);
@@ -245,8 +278,8 @@ impl Shared {
     /// Drops a connection that has ended.
     pub fn forget(&self, connection: &Arc<Connection>) {
         let mut connections = self.connections.lock();
-        if connections.get(&connection.peer()).is_some_and(|found| Arc::ptr_eq(found, connection)) {
-            connections.remove(&connection.peer());
+        if connections.get(&connection.ends()).is_some_and(|found| Arc::ptr_eq(found, connection)) {
+            connections.remove(&connection.ends());
         }
         if connections.is_empty() {
             self.emptied.notify_all();
@@ -258,6 +291,13 @@ impl Shared {
         let number = self.spawned.fetch_add(1, Ordering::Relaxed);
         std::thread::Builder::new().name(format!("{name}-{number}")).spawn(run)
     }
+}
+
+/// Many clients come back at once after a restart; what does not fit the queue waits a second and more.
+fn listener(address: SocketAddr) -> io::Result<TcpListener> {
+    let listener = TcpListener::bind(address)?;
+    rustix::net::listen(&listener, BACKLOG)?;
+    Ok(listener)
 }
 
 /// Whether accepting failed for lack of files or memory.

@@ -5,8 +5,8 @@
 
 use std::net::{IpAddr, SocketAddr};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use cow_storage::format::Timestamp;
@@ -17,6 +17,7 @@ use crate::nfs::handle::{self, HandleKey};
 use crate::nfs::mount::{self, Mounts, Told};
 use crate::nfs::nlm::{self, Locking};
 use crate::nfs::nsm;
+use crate::nfs::portmap::{self, Asked};
 use crate::nfs::replay::{Replay, Running, Verdict};
 use crate::nfs::rpc::{self, Accepted, Call, Denial, Header};
 use crate::nfs::status::Status;
@@ -40,6 +41,8 @@ pub struct Service {
     pub(super) mounts: Mounts,
     pub(super) uses: Uses,
     pub(super) locking: Arc<Locking>,
+    /// The port of all programs, if this stands in for rpcbind too.
+    pub(super) portmapped: OnceLock<u16>,
 }
 
 /// The connection that a record came on.
@@ -54,6 +57,8 @@ pub struct Origin {
     kept: Kept,
     /// Whether a share admits its client.
     is_admitted: AtomicBool,
+    /// Whether it is one datagram, and no connection.
+    is_datagram: bool,
 }
 
 impl Origin {
@@ -61,7 +66,13 @@ impl Origin {
     pub fn new(peer: SocketAddr, server: Option<IpAddr>) -> Self {
         let server = server.map(|server| server.to_canonical());
         let (kept, is_admitted) = (Kept::new(peer.ip()), AtomicBool::new(false));
-        Self { peer, server, ended: Arc::default(), kept, is_admitted }
+        Self { peer, server, ended: Arc::default(), kept, is_admitted, is_datagram: false }
+    }
+
+    /// The same of a datagram.
+    #[must_use]
+    pub fn of_datagram(self) -> Self {
+        Self { is_datagram: true, ..self }
     }
 }
 
@@ -184,6 +195,7 @@ impl Service {
             (nsm::PROGRAM, nsm::VERSION) => self.caught(call, reply, |reply| {
                 nsm::run(call.procedure, origin.peer.ip(), &self.locking, arguments, reply)
             }),
+            (portmap::PROGRAM, _) => self.run_portmap(origin, call, arguments, reply),
             (v3::PROGRAM, _) => Err(Accepted::ProgramMismatch(v3::VERSION)),
             (mount::PROGRAM, _) => Err(Accepted::ProgramMismatch(mount::VERSION)),
             (nlm::PROGRAM, _) => Err(Accepted::ProgramMismatch(nlm::VERSION)),
@@ -275,6 +287,22 @@ impl Service {
     ) -> Result<Status, Accepted> {
         let asked = nlm::Call { request, locking: &self.locking, server };
         self.caught(call, reply, |reply| nlm::run(call.procedure, &asked, arguments, reply))
+    }
+
+    fn run_portmap(
+        &self,
+        origin: &Origin,
+        call: &Call,
+        arguments: Decoder<'_>,
+        reply: &mut Encoder,
+    ) -> Result<Status, Accepted> {
+        let port = *self.portmapped.get().ok_or(Accepted::ProgramUnavailable)?;
+        if !portmap::VERSIONS.contains(&call.version) {
+            return Err(Accepted::ProgramMismatch(*portmap::VERSIONS.start()));
+        }
+        let asked = Asked { version: call.version, procedure: call.procedure, by_datagram: origin.is_datagram };
+        rpc::encode_accepted(reply, call.xid, Accepted::Success);
+        portmap::run(asked, port, arguments, reply)
     }
 
     /// Runs a procedure, if there is one; if it panics, the call failed.
