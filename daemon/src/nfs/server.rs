@@ -142,14 +142,16 @@ impl Server {
     }
 
     /// Stands in for rpcbind at an address too, by TCP and UDP, and takes the notices of clients that have restarted by UDP at
-    /// its own port.
-    pub fn serve_portmapper(&mut self, address: SocketAddr) -> io::Result<()> {
+    /// its own port. Returns the address: port 0 is any.
+    pub fn serve_portmapper(&mut self, address: SocketAddr) -> io::Result<SocketAddr> {
         let _ = self.shared.service.portmapped.set(self.address.port());
         let listener = listener(address)?;
-        for address in [listener.local_addr()?, self.address] {
+        let address = listener.local_addr()?;
+        for address in [address, self.address] {
             self.datagrams.push(Datagrams::start(address, self.shared.clone())?);
         }
-        self.accept_from(listener)
+        self.accept_from(listener)?;
+        Ok(address)
     }
 
     fn accept_from(&mut self, listener: TcpListener) -> io::Result<()> {

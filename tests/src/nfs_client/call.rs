@@ -13,6 +13,9 @@ pub const NLM: u32 = 100_021;
 /// NSM's program number.
 pub const NSM: u32 = 100_024;
 
+/// The program number of portmap, whose later versions are rpcbind.
+pub const PORTMAP: u32 = 100_000;
+
 /// A call that can be sent.
 #[derive(Clone)]
 pub struct Call {

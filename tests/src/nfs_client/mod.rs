@@ -6,7 +6,7 @@ mod call;
 mod reply;
 mod wire;
 
-pub use call::{Call, MOUNT, NFS, NLM, NSM, Set, Stable};
+pub use call::{Call, MOUNT, NFS, NLM, NSM, PORTMAP, Set, Stable};
 pub use reply::{Around, Entry, WireAttributes, WireTime};
 pub use wire::{Reader, Writer};
 
@@ -104,6 +104,7 @@ impl Client {
         let version = match call.program {
             NLM => 4,
             NSM => 1,
+            PORTMAP => 2,
             _ => 3,
         };
         let header = Writer::default().words(&[0, xid, 0, 2, call.program, version, call.procedure, 1]);

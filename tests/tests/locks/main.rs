@@ -1,6 +1,7 @@
 //! Locks over the network: NLM version 4 by our own client, with clients that are called back, that are gone, and that
 //! come back after a restart.
 
+mod portmapper;
 mod restarts;
 mod rules;
 mod waits;
