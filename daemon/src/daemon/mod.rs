@@ -99,9 +99,9 @@ impl Daemon {
             http: http.map(|address| address.to_string()),
         })?;
         let views = Arc::new(PoolViews::new(pool.clone(), shares));
-        let nfs = Arc::new(Nfs::start(config, views.clone(), &pool, locks)?);
+        let nfs = Arc::new(Nfs::start(config, views.clone(), &pool, locks.clone())?);
         service.set_front(nfs.clone());
-        let mounts = Arc::new(Mounts::new(views, &config.pool));
+        let mounts = Arc::new(Mounts::new(views, locks, &config.pool));
         service.set_mounts(mounts.clone());
         add_metrics(&service, &maintenance, &scrubber, &nfs, &mounts);
         let front = nfs.clone();

@@ -7,7 +7,7 @@ use std::cell::RefCell;
 use std::sync::atomic::Ordering;
 
 use cow_storage::format::InodeNumber;
-use cow_storage::fs::{AttributeChange, Attributes, FILE_SIZE_MAX, SeekTarget, Stability, access};
+use cow_storage::fs::{AttributeChange, Attributes, FILE_SIZE_MAX, FileKind, SeekTarget, Stability, access};
 use fuser::{Errno, FopenFlags, OpenAccMode, OpenFlags};
 
 use crate::fuse::caller::Asker;
@@ -84,7 +84,8 @@ impl Volume {
         self.files().retain(inode)?;
         // Asked once it is held, so that no change is missed between.
         let attributes = self.files().attributes(inode).inspect_err(|_| self.files().release(inode))?;
-        let is_good = self.nodes.open(inode, attributes.change) || self.is_snapshot();
+        let change = (attributes.kind == FileKind::Regular).then_some(attributes.change);
+        let is_good = self.nodes.open(inode, change) || self.is_snapshot();
         Ok(if is_good { FopenFlags::FOPEN_KEEP_CACHE } else { FopenFlags::empty() })
     }
 

@@ -1,125 +1,31 @@
-//! From the kernel's requests to what is done, and back.
-//!
-//! Invariant: every request is answered once; a panic in one is that one's failure and nobody else's.
+//! From the kernel's requests to what is done, and back: a method for each kind.
 
 use std::ffi::OsStr;
 use std::io;
 use std::os::unix::ffi::OsStrExt;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
-use std::sync::Arc;
-use std::sync::atomic::Ordering;
-use std::time::{Instant, SystemTime};
+use std::time::SystemTime;
 
-use cow_storage::format::InodeNumber;
 use cow_storage::fs::{AttributeChange, NewObject};
 use fuser::{
-    AccessFlags, BsdFileFlags, Errno, FileHandle, Filesystem, FopenFlags, Generation, INodeNo, InitFlags, IoctlFlags,
-    KernelConfig, LockOwner, OpenFlags, RenameFlags, ReplyAttr, ReplyCreate, ReplyData, ReplyDirectory,
-    ReplyDirectoryPlus, ReplyEmpty, ReplyEntry, ReplyIoctl, ReplyLseek, ReplyOpen, ReplyStatfs, ReplyWrite, ReplyXattr,
-    Request, TimeOrNow, WriteFlags,
+    AccessFlags, BsdFileFlags, Errno, FileHandle, Filesystem, INodeNo, IoctlFlags, KernelConfig, LockOwner, OpenFlags,
+    RenameFlags, ReplyAttr, ReplyCreate, ReplyData, ReplyDirectory, ReplyDirectoryPlus, ReplyEmpty, ReplyEntry,
+    ReplyIoctl, ReplyLock, ReplyLseek, ReplyOpen, ReplyStatfs, ReplyWrite, ReplyXattr, Request, TimeOrNow, WriteFlags,
 };
 
+use crate::fuse::agreement::agree;
+use crate::fuse::answers::{Dispatch, GENERATION, HANDLE, inode, place, wanted};
 use crate::fuse::attributes::{kind, node, set_time};
-use crate::fuse::content::TRANSFER_MAX;
 use crate::fuse::counters::Operation;
-use crate::fuse::failure::Outcome;
-use crate::fuse::names::Place;
+use crate::fuse::locking;
 use crate::fuse::volume::Volume;
-use crate::fuse::xattrs::Sized;
 
-/// Requests that the kernel may have under way besides those that programs wait for: it reads ahead.
-const BACKGROUND_MAX: u16 = 64;
 /// What room is counted in.
 const ROOM_BLOCK_LEN: u64 = 4096;
-/// Inode numbers are never used again, so nothing else tells two inodes apart.
-const GENERATION: Generation = Generation(0);
-/// Nothing is kept of an opening but that there is one.
-const HANDLE: FileHandle = FileHandle(0);
-
-/// What the kernel may do if it can.
-const WANTED: [InitFlags; 8] = [
-    InitFlags::FUSE_AUTO_INVAL_DATA,
-    InitFlags::FUSE_ASYNC_DIO,
-    InitFlags::FUSE_PARALLEL_DIROPS,
-    InitFlags::FUSE_DO_READDIRPLUS,
-    InitFlags::FUSE_READDIRPLUS_AUTO,
-    InitFlags::FUSE_CACHE_SYMLINKS,
-    InitFlags::FUSE_EXPORT_SUPPORT,
-    // Else it would ask for `security.capability` before each write.
-    InitFlags::FUSE_HANDLE_KILLPRIV_V2,
-];
-
-/// A volume, as the kernel asks it.
-pub struct Dispatch(pub Arc<Volume>);
-
-fn inode(number: INodeNo) -> InodeNumber {
-    InodeNumber(number.0)
-}
-
-fn place(directory: INodeNo, name: &OsStr) -> Place<'_> {
-    Place { directory: inode(directory), name: name.as_bytes() }
-}
-
-impl Dispatch {
-    fn run<T>(&self, operation: Operation, act: impl FnOnce(&Volume) -> Outcome<T>) -> Result<T, Errno> {
-        let (began, volume) = (Instant::now(), &*self.0);
-        let done = catch_unwind(AssertUnwindSafe(|| act(volume)));
-        let done = done.map_or_else(
-            |_panic| {
-                volume.counting.panics.fetch_add(1, Ordering::Relaxed);
-                Err(Errno::EIO)
-            },
-            |outcome| outcome.map_err(|failure| failure.0),
-        );
-        volume.counting.call(operation, began.elapsed(), done.is_err());
-        done
-    }
-
-    fn empty<T>(&self, operation: Operation, reply: ReplyEmpty, act: impl FnOnce(&Volume) -> Outcome<T>) {
-        match self.run(operation, act) {
-            Ok(_) => reply.ok(),
-            Err(errno) => reply.error(errno),
-        }
-    }
-
-    fn entry(
-        &self,
-        operation: Operation,
-        reply: ReplyEntry,
-        act: impl FnOnce(&Volume) -> Outcome<cow_storage::fs::Attributes>,
-    ) {
-        match self.run(operation, act) {
-            Ok(found) => reply.entry(&self.0.lifetime(), &self.0.shown(&found), GENERATION),
-            Err(errno) => reply.error(errno),
-        }
-    }
-
-    fn opened(&self, operation: Operation, reply: ReplyOpen, act: impl FnOnce(&Volume) -> Outcome<FopenFlags>) {
-        match self.run(operation, act) {
-            Ok(flags) => reply.opened(HANDLE, flags),
-            Err(errno) => reply.error(errno),
-        }
-    }
-
-    fn sized(&self, reply: ReplyXattr, act: impl FnOnce(&Volume) -> Outcome<Sized>) {
-        match self.run(Operation::Xattr, act) {
-            Ok(Sized::Length(length)) => reply.size(length),
-            Ok(Sized::Bytes(bytes)) => reply.data(&bytes),
-            Err(errno) => reply.error(errno),
-        }
-    }
-}
 
 impl Filesystem for Dispatch {
     fn init(&mut self, _: &Request, config: &mut KernelConfig) -> io::Result<()> {
-        for flag in WANTED {
-            // An older kernel does without.
-            let _ = config.add_capabilities(flag);
-        }
-        let _ = config.set_max_write(TRANSFER_MAX);
-        let _ = config.set_max_readahead(TRANSFER_MAX).or_else(|most| config.set_max_readahead(most));
-        let _ = config.set_max_background(BACKGROUND_MAX);
+        agree(config);
         Ok(())
     }
 
@@ -290,9 +196,13 @@ impl Filesystem for Dispatch {
         }
     }
 
-    /// What was written is the daemon's already, as it is the kernel's on a disk.
-    fn flush(&self, _: &Request, _: INodeNo, _: FileHandle, _: LockOwner, reply: ReplyEmpty) {
-        self.empty(Operation::Flush, reply, |_| Ok(()));
+    /// A descriptor is closed, and with it the process gives its locks of the file back. What was written is the
+    /// daemon's already, as it is the kernel's on a disk.
+    fn flush(&self, _: &Request, ino: INodeNo, _: FileHandle, lock_owner: LockOwner, reply: ReplyEmpty) {
+        self.empty(Operation::Flush, reply, |volume| {
+            volume.locking.release(inode(ino), lock_owner.0);
+            Ok(())
+        });
     }
 
     fn release(
@@ -301,11 +211,15 @@ impl Filesystem for Dispatch {
         ino: INodeNo,
         _: FileHandle,
         _: OpenFlags,
-        _: Option<LockOwner>,
+        lock_owner: Option<LockOwner>,
         _: bool,
         reply: ReplyEmpty,
     ) {
         self.empty(Operation::Release, reply, |volume| {
+            // Given where the opening itself had the file locked, by flock(2).
+            if let Some(owner) = lock_owner {
+                volume.locking.release(inode(ino), owner.0);
+            }
             volume.release(inode(ino));
             Ok(())
         });
@@ -427,6 +341,47 @@ impl Filesystem for Dispatch {
     ) {
         self.empty(Operation::Fallocate, reply, |volume| {
             volume.allocate(request.into(), inode(ino), (offset, length), mode)
+        });
+    }
+
+    fn getlk(
+        &self,
+        _: &Request,
+        ino: INodeNo,
+        _: FileHandle,
+        lock_owner: LockOwner,
+        start: u64,
+        end: u64,
+        typ: i32,
+        pid: u32,
+        reply: ReplyLock,
+    ) {
+        let wanted = wanted(ino, lock_owner, (start, end), typ, pid);
+        match self.run(Operation::Lock, |volume| volume.locking.test(wanted)) {
+            Ok(Some(((first, last), kind, process))) => reply.locked(first, last, kind, process),
+            Ok(None) => reply.locked(0, 0, locking::NONE, 0),
+            Err(errno) => reply.error(errno),
+        }
+    }
+
+    fn setlk(
+        &self,
+        request: &Request,
+        ino: INodeNo,
+        _: FileHandle,
+        lock_owner: LockOwner,
+        start: u64,
+        end: u64,
+        typ: i32,
+        pid: u32,
+        sleep: bool,
+        reply: ReplyEmpty,
+    ) {
+        let wanted = wanted(ino, lock_owner, (start, end), typ, pid);
+        // Answered when the lock is held, which may be long after.
+        let _ = self.run(Operation::Lock, |volume| {
+            volume.locking.set(wanted, sleep, request.pid(), reply);
+            Ok(())
         });
     }
 

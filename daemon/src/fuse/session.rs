@@ -13,8 +13,9 @@ use cow_api::v1::{Code, MountOptions, Problem};
 use fuser::{Config, INodeNo, Notifier, SessionACL};
 use rustix::io::Errno;
 
-use crate::fuse::dispatch::Dispatch;
+use crate::fuse::answers::Dispatch;
 use crate::fuse::host;
+use crate::fuse::keeper::Keeper;
 use crate::fuse::volume::Volume;
 
 /// Threads that answer, at least and at most: some wait for disks while others answer.
@@ -27,6 +28,7 @@ pub struct Session {
     path: PathBuf,
     volume: Arc<Volume>,
     notifier: Notifier,
+    keeper: Keeper,
     server: Option<JoinHandle<()>>,
 }
 
@@ -40,7 +42,13 @@ impl Session {
             let _ = host::detach(&path);
         })?;
         host::read_far_ahead(&path);
-        Ok(Self { path, volume, notifier, server: Some(server) })
+        let keeper = Keeper::start(volume.clone(), notifier.clone());
+        let keeper =
+            keeper.map_err(|error| Problem::new(Code::Io, format!("cannot serve {}: {error}", path.display())));
+        let keeper = keeper.inspect_err(|_| {
+            let _ = host::detach(&path);
+        })?;
+        Ok(Self { path, volume, notifier, keeper, server: Some(server) })
     }
 
     fn serve(path: &Path, device: OwnedFd, volume: &Arc<Volume>) -> Result<(JoinHandle<()>, Notifier), Problem> {
@@ -75,6 +83,7 @@ impl Session {
 
     /// Has the kernel ask anew for everything that it keeps.
     pub fn drop_caches(&self) {
+        self.volume.nodes.distrust();
         for inode in self.volume.nodes.known() {
             let _ = self.notifier.inval_inode(INodeNo(inode.0), 0, 0);
         }
@@ -124,11 +133,13 @@ impl Session {
     }
 
     fn join(&mut self) {
-        if let Some(server) = self.server.take()
-            && wait_for(&server, SYNC_TIME_MAX)
-        {
-            let _ = server.join();
+        let threads = [self.keeper.stop(), self.server.take()];
+        for thread in threads.into_iter().flatten() {
+            if wait_for(&thread, SYNC_TIME_MAX) {
+                let _ = thread.join();
+            }
         }
+        self.volume.locking.release_all();
     }
 }
 

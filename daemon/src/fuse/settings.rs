@@ -8,6 +8,9 @@ use crate::fuse::caller::Asker;
 use crate::fuse::failure::Outcome;
 use crate::fuse::volume::{Volume, patiently};
 
+/// The bits that set user and group on execution.
+const SETID: u32 = 0o6000;
+
 impl Volume {
     /// An inode's attributes.
     pub fn attributes(&self, inode: InodeNumber) -> Outcome<Attributes> {
@@ -23,6 +26,7 @@ impl Volume {
         is_open: bool,
     ) -> Outcome<Attributes> {
         self.check_writable()?;
+        let change = &self.meant(asker, inode, change)?;
         let only_size = *change == AttributeChange { size: change.size, ..AttributeChange::default() };
         let context = match is_open && only_size {
             true if asker.uid == 0 => self.as_opener(),
@@ -32,6 +36,18 @@ impl Volume {
         let changed = patiently(|| self.files().set_attributes(&context, inode, change, None))?;
         self.nodes.note_own(&changed);
         Ok(changed.after)
+    }
+
+    /// A change of nothing is a chown(2) that names neither owner: it takes the bits that set user and group all the same.
+    /// Of whoever does not own the file it is a write that is about to come, which takes them itself.
+    fn meant(&self, asker: Asker, inode: InodeNumber, change: &AttributeChange) -> Outcome<AttributeChange> {
+        let mut meant = change.clone();
+        if meant == AttributeChange::default() {
+            let present = self.attributes(inode)?;
+            let owns = asker.uid == 0 || asker.uid == present.uid;
+            meant.uid = (owns && present.mode & SETID != 0).then_some(present.uid);
+        }
+        Ok(meant)
     }
 
     /// Answers access(2).

@@ -17,10 +17,12 @@ use parking_lot::Mutex;
 use crate::clock;
 use crate::fuse::counters::Counting;
 use crate::fuse::host;
+use crate::fuse::locking::Locking;
 use crate::fuse::metrics;
 use crate::fuse::record::{Order, Record};
 use crate::fuse::session::Session;
 use crate::fuse::volume::{LIFETIME, Volume};
+use crate::locks::Locks;
 use crate::metrics::Page;
 use crate::service::{Answer, LocalMounts};
 use crate::shares::{View, Views};
@@ -30,6 +32,7 @@ pub struct Mounts {
     views: Arc<dyn Views>,
     pool: PathBuf,
     record: Record,
+    locks: Arc<Locks>,
     counting: Arc<Counting>,
     /// Held by one verb at a time; the table itself is never held while the host works.
     changing: Mutex<()>,
@@ -43,12 +46,13 @@ struct Entry {
 }
 
 impl Mounts {
-    /// No mounts yet of `views`, whose pool is in the directory `pool`.
-    pub fn new(views: Arc<dyn Views>, pool: &Path) -> Self {
+    /// No mounts yet of `views`, whose pool is in the directory `pool`, with the locks of all fronts.
+    pub fn new(views: Arc<dyn Views>, locks: Arc<Locks>, pool: &Path) -> Self {
         Self {
             views,
             pool: pool.to_owned(),
             record: Record::new(pool),
+            locks,
             counting: Arc::default(),
             changing: Mutex::default(),
             table: Mutex::default(),
@@ -111,7 +115,8 @@ impl Mounts {
     fn begin(&self, order: Order) -> Result<PathBuf, Problem> {
         let view = self.view(&order)?;
         let real = host::mount_point(&order.path, &self.pool)?;
-        let volume = Arc::new(Volume::new(view, order.options, self.counting.clone()));
+        let locking = Locking::new(self.locks.clone(), &view, &host::text(&real));
+        let volume = Arc::new(Volume::new(view, locking, order.options, self.counting.clone()));
         let session = Session::start(real.clone(), &order.name, volume, order.options)?;
         let order = Order { path: real.clone(), ..order };
         let session = Ok((session, clock::time(clock::now())));

@@ -18,6 +18,7 @@ use crate::fuse::attributes::shown;
 use crate::fuse::caller::{Asker, Callers, context};
 use crate::fuse::counters::Counting;
 use crate::fuse::failure::Outcome;
+use crate::fuse::locking::Locking;
 use crate::fuse::nodes::Nodes;
 use crate::shares::{Identity, SNAPSHOTS_NAME, View};
 
@@ -35,6 +36,8 @@ pub struct Volume {
     view: View,
     writable: bool,
     callers: Callers,
+    /// What programs have locked in it.
+    pub locking: Locking,
     /// What the kernel knows of it.
     pub nodes: Nodes,
     /// What was asked.
@@ -42,11 +45,11 @@ pub struct Volume {
 }
 
 impl Volume {
-    /// A view to be mounted.
-    pub fn new(view: View, options: MountOptions, counting: Arc<Counting>) -> Self {
+    /// A view to be mounted, with the locks of its programs.
+    pub fn new(view: View, locking: Locking, options: MountOptions, counting: Arc<Counting>) -> Self {
         let callers = Callers::new(&view.share.access, options.root_squash);
         let writable = !options.read_only && view.snapshot.is_none();
-        Self { view, writable, callers, nodes: Nodes::default(), counting }
+        Self { view, writable, callers, locking, nodes: Nodes::default(), counting }
     }
 
     /// The files.

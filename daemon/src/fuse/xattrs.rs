@@ -12,6 +12,9 @@ use crate::fuse::volume::Volume;
 const CREATE: i32 = 1;
 const REPLACE: i32 = 2;
 
+/// What names begin with.
+const CLASSES: [&[u8]; 3] = [b"user.", b"trusted.", b"security."];
+
 /// What is told of bytes that a caller may only want to know the length of.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Sized {
@@ -24,6 +27,7 @@ pub enum Sized {
 impl Volume {
     /// A value, or its length where `size` is 0.
     pub fn xattr(&self, asker: Asker, inode: InodeNumber, name: &[u8], size: u32) -> Outcome<Sized> {
+        check_class(name)?;
         let value = self.permitted(asker, |context| self.files().xattr(context, inode, name)).map_err(renamed)?;
         sized(value, size)
     }
@@ -38,6 +42,7 @@ impl Volume {
     /// Sets a value.
     pub fn set_xattr(&self, asker: Asker, inode: InodeNumber, name: &[u8], value: &[u8], flags: i32) -> Outcome<()> {
         self.check_writable()?;
+        check_class(name)?;
         let mode = match flags {
             0 => XattrMode::Any,
             CREATE => XattrMode::Create,
@@ -55,8 +60,15 @@ impl Volume {
     /// Removes an attribute.
     pub fn remove_xattr(&self, asker: Asker, inode: InodeNumber, name: &[u8]) -> Outcome<()> {
         self.check_writable()?;
+        check_class(name)?;
         self.permitted(asker, |context| self.files().remove_xattr(context, inode, name)).map_err(renamed)
     }
+}
+
+/// Fails for a class of attributes that Linux does not know on a disk.
+fn check_class(name: &[u8]) -> Outcome<()> {
+    let is_known = CLASSES.iter().any(|class| name.starts_with(class));
+    if is_known { Ok(()) } else { Err(Errno::EOPNOTSUPP.into()) }
 }
 
 /// An attribute that is not there is no file that is not there.

@@ -3,7 +3,9 @@
 //! Each test runs in a mount namespace of its own, which takes all mounts along when it ends, however it does. Where
 //! there is no `/dev/fuse`, or this is not root, a test says that it was skipped.
 
+mod differential;
 mod life;
+mod programs;
 
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
