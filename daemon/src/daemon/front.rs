@@ -13,7 +13,7 @@ use parking_lot::{Mutex, RwLock};
 use crate::clock;
 use crate::config::Config;
 use crate::daemon::failure::nfs_not_listening;
-use crate::locks::Locks;
+use crate::locks::{self, Locks};
 use crate::logging::Chain;
 use crate::metrics::Page;
 use crate::nfs::{self, Limits, LockSetup, Rates, Registration, Server, Totals};
@@ -39,8 +39,8 @@ impl Nfs {
         let start = |address| {
             let (views, key, setup) = (views.clone(), pool.derive_key(HANDLES), lock_setup(config, &locks));
             let mut server = Server::start_with_locks(address, views, key, limits.clone(), setup)?;
-            if let Some(portmapper) = config.portmapper {
-                serve_portmapper(&mut server, portmapper);
+            if config.portmapper.is_some() || config.rpcbind {
+                serve_lock_clients(&mut server, config.portmapper);
             }
             let address = server.local_addr()?;
             let registration = Mutex::new(config.rpcbind.then(|| register(address)).flatten());
@@ -78,11 +78,15 @@ impl Nfs {
     }
 }
 
-/// Without it, clients that lock no files are served all the same.
-fn serve_portmapper(server: &mut Server, address: SocketAddr) {
-    if let Err(error) = server.serve_portmapper(address) {
+/// What clients need that lock files. Without it, others are served all the same.
+fn serve_lock_clients(server: &mut Server, portmapper: Option<SocketAddr>) {
+    if let Err(error) = server.serve_notices() {
         let error = Chain(&error).to_string();
-        tracing::warn!(error, address = address.to_string(), "cannot stand in for rpcbind: clients cannot lock files");
+        tracing::warn!(error, "does not listen by UDP: clients that have restarted keep their locks");
+    }
+    if let Some(Err(error)) = portmapper.map(|address| server.serve_portmapper(address)) {
+        let error = Chain(&error).to_string();
+        tracing::warn!(error, "cannot stand in for rpcbind: clients cannot lock files");
     }
 }
 
@@ -105,6 +109,10 @@ impl Front for Nfs {
 
     fn connections(&self) -> u64 {
         self.server.read().counters().connections
+    }
+
+    fn release_locks(&self, client: &locks::Client) -> usize {
+        self.server.read().release_locks(client)
     }
 }
 

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use crate::nfs::record::LAST_FRAGMENT;
 use crate::nfs::xdr::{Decoder, Garbage};
-use crate::nfs::{mount, nlm, v3};
+use crate::nfs::{mount, nlm, nsm, v3};
 
 /// Programs and versions that the server speaks.
 pub const PROGRAMS: [(u32, u32); 3] =
@@ -92,6 +92,18 @@ impl Registration {
                 registration.entries.push(entry);
             }
         }
+        // A host that is a client itself has a status monitor, which stays.
+        let monitors: Vec<Entry> = monitors(listens_at).collect();
+        let is_other = |other: &&Entry| {
+            other.program == nsm::PROGRAM && monitors.iter().all(|monitor| monitor.address != other.address)
+        };
+        if registered.iter().filter(is_other).any(|other| other.network.starts_with("tcp") && other.answers()) {
+            return Ok(registration);
+        }
+        for entry in monitors {
+            entry.take_place_of(registered.iter().find(|other| other.is_of(&entry)))?;
+            registration.entries.push(entry);
+        }
         Ok(registration)
     }
 }
@@ -150,6 +162,19 @@ impl Entry {
         let mut text = || from.opaque(TEXT_LENGTH_MAX).map(|bytes| String::from_utf8_lossy(bytes).into_owned());
         Ok(Self { program, version, network: text()?, address: text()?, owner: text()? })
     }
+}
+
+/// The status monitor's rows. Clients use it by UDP.
+fn monitors(listens_at: SocketAddr) -> impl Iterator<Item = Entry> {
+    universal(listens_at).into_iter().flat_map(|(network, address)| {
+        [network.to_owned(), network.replace("tcp", "udp")].map(|network| Entry {
+            program: nsm::PROGRAM,
+            version: nsm::VERSION,
+            network,
+            address: address.clone(),
+            owner: String::new(),
+        })
+    })
 }
 
 /// Networks and addresses under which a listener is found. One for all addresses of IPv6 has those of IPv4 too.

@@ -141,15 +141,18 @@ impl Server {
         Ok(server)
     }
 
-    /// Stands in for rpcbind at an address too, by TCP and UDP, and takes the notices of clients that have restarted by UDP at
-    /// its own port. Returns the address: port 0 is any.
+    /// Takes the notices of clients that have restarted by UDP too, at the port of NFS: they send them in no other way.
+    pub fn serve_notices(&mut self) -> io::Result<()> {
+        self.datagrams.push(Datagrams::start(self.address, self.shared.clone())?);
+        Ok(())
+    }
+
+    /// Stands in for rpcbind at an address too, by TCP and UDP. Returns the address: port 0 is any.
     pub fn serve_portmapper(&mut self, address: SocketAddr) -> io::Result<SocketAddr> {
         let _ = self.shared.service.portmapped.set(self.address.port());
         let listener = listener(address)?;
         let address = listener.local_addr()?;
-        for address in [address, self.address] {
-            self.datagrams.push(Datagrams::start(address, self.shared.clone())?);
-        }
+        self.datagrams.push(Datagrams::start(address, self.shared.clone())?);
         self.accept_from(listener)?;
         Ok(address)
     }

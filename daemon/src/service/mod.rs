@@ -9,6 +9,7 @@ mod dataset;
 mod destroy;
 mod diff;
 mod hold;
+mod lock;
 mod metrics;
 mod mount;
 mod problem;
@@ -35,7 +36,7 @@ use parking_lot::Mutex;
 use crate::clock;
 use crate::events::Events;
 use crate::jobs::Jobs;
-use crate::locks::Locks;
+use crate::locks::{self, Locks};
 use crate::maintenance::Maintenance;
 use crate::metrics::Registry;
 use crate::scrubbing::Scrubber;
@@ -54,6 +55,8 @@ pub trait Front: Send + Sync {
     fn clients(&self) -> Vec<Client>;
     /// How many connections there are.
     fn connections(&self) -> u64;
+    /// Takes all locks of a client, which is no longer waited for either. Returns how many there were.
+    fn release_locks(&self, client: &locks::Client) -> usize;
 }
 
 /// What the service is made of.

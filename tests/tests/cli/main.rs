@@ -2,6 +2,7 @@
 
 mod ends;
 mod help;
+mod lock;
 mod scrub;
 mod share;
 mod stand_in;

@@ -80,12 +80,13 @@ impl Host {
         if command.status.success() { Ok(text(&command.stdout)) } else { Err(text(&command.stderr)) }
     }
 
-    /// Program, version, network and port of what is registered of NFS, MOUNT and NLM.
+    /// Program, version, network and port of what is registered of NFS, MOUNT, NLM and NSM.
     fn registered(&self) -> Vec<String> {
         let table = self.run("rpcinfo -p 127.0.0.1").unwrap();
         let rows = table.lines().map(|line| line.split_whitespace().take(4).collect::<Vec<_>>().join(" "));
-        let mut rows: Vec<String> =
-            rows.filter(|row| ["100003", "100005", "100021"].iter().any(|program| row.starts_with(program))).collect();
+        let mut rows: Vec<String> = rows
+            .filter(|row| ["100003", "100005", "100021", "100024"].iter().any(|program| row.starts_with(program)))
+            .collect();
         rows.sort();
         rows
     }
@@ -99,8 +100,8 @@ impl Drop for Host {
 }
 
 fn rows(daemon: &Daemon) -> Vec<String> {
-    let programs = ["100003 3", "100005 3", "100021 4"];
-    programs.map(|program| format!("{program} tcp {}", daemon.nfs().port())).to_vec()
+    let programs = ["100003 3 tcp", "100005 3 tcp", "100021 4 tcp", "100024 1 tcp", "100024 1 udp"];
+    programs.map(|program| format!("{program} {}", daemon.nfs().port())).to_vec()
 }
 
 #[test]
@@ -141,7 +142,7 @@ fn what_nobody_serves_is_replaced_and_what_another_serves_is_not() {
     let first = setup.start();
     let port = first.nfs().port();
     first.crash();
-    assert_eq!(host.registered().len(), 3);
+    assert_eq!(host.registered().len(), 5);
     let second = setup.start();
     assert!(second.nfs().port() != port);
     assert_eq!(host.registered(), rows(&second));

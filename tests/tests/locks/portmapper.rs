@@ -58,6 +58,7 @@ fn programs_are_found_and_nothing_else_is() {
         client.call(&Call { program: PORTMAP, procedure, arguments }).unwrap_err();
     }
     // The files are not served by UDP.
+    world.server.serve_notices().unwrap();
     assert_eq!(by_datagram(1, world.address(), &Call { program: NFS, procedure: 0, arguments: Vec::new() }), None);
     // Another version of NFS, which the client finds out there; the port of the portmapper serves all the same.
     assert_eq!(client.mount("/model").unwrap(), Client::connect(world.address()).unwrap().mount("/model").unwrap());
@@ -66,7 +67,7 @@ fn programs_are_found_and_nothing_else_is() {
 #[test]
 fn a_client_that_restarted_tells_by_datagram() {
     let mut world = World::new();
-    world.server.serve_portmapper("127.0.0.1:0".parse().unwrap()).unwrap();
+    world.server.serve_notices().unwrap();
     let (mut one, mut two) = (world.client(2), world.client(3));
     let lock = Lock::all(&world.file, 7, true);
     assert_eq!((one.lock(&lock), two.wait(&lock)), (stat::GRANTED, stat::BLOCKED));

@@ -29,6 +29,8 @@ pub const JOBS: &str = "/v1/jobs";
 pub const EVENTS: &str = "/v1/events";
 /// What clients can mount.
 pub const SHARES: &str = "/v1/shares";
+/// Locks of bytes of files.
+pub const LOCKS: &str = "/v1/locks";
 /// Who is connected.
 pub const CLIENTS: &str = "/v1/clients";
 
@@ -69,6 +71,11 @@ pub fn dataset_verb(name: &str, verb: &str) -> String {
 /// The share of a dataset.
 pub fn share(name: &str) -> String {
     dataset_verb(name, "share")
+}
+
+/// The locks of a client, by its address or its name.
+pub fn locks_of(client: &str) -> String {
+    format!("{LOCKS}/{}", encode(client))
 }
 
 /// A snapshot, by its full name `dataset@snapshot`.

@@ -3,6 +3,7 @@
 mod datasets;
 mod destroyed;
 mod jobs;
+mod locks;
 mod meta;
 mod mounts;
 mod scrub;
@@ -14,7 +15,7 @@ use crate::control::route::Route;
 
 /// All routes.
 pub fn all() -> impl Iterator<Item = &'static Route> {
-    let nouns: [&'static [Route]; 9] = [
+    let nouns: [&'static [Route]; 10] = [
         meta::ROUTES,
         datasets::ROUTES,
         snapshots::ROUTES,
@@ -23,6 +24,7 @@ pub fn all() -> impl Iterator<Item = &'static Route> {
         space::ROUTES,
         scrub::ROUTES,
         mounts::ROUTES,
+        locks::ROUTES,
         jobs::ROUTES,
     ];
     nouns.into_iter().flatten()

@@ -11,6 +11,7 @@ mod hold;
 mod import;
 mod job;
 mod list;
+mod lock;
 mod mount;
 mod release;
 mod rename;
@@ -58,6 +59,7 @@ pub const COMMANDS: &[Command] = &[
     space::COMMAND,
     share::COMMAND,
     clients::COMMAND,
+    lock::COMMAND,
     status::COMMAND,
     job::COMMAND,
 ];
