@@ -169,7 +169,7 @@ fn open(from: Option<IpAddr>, to: SocketAddr) -> io::Result<TcpStream> {
 }
 
 /// The results in a reply; `None` if it is one to another call.
-fn results(reply: &[u8], xid: u32) -> Result<Option<Vec<u8>>, CallError> {
+pub fn results(reply: &[u8], xid: u32) -> Result<Option<Vec<u8>>, CallError> {
     let mut decoder = Decoder::new(reply);
     let mut decode = || {
         let (number, _reply, state) = (decoder.u32()?, decoder.u32()?, decoder.u32()?);
@@ -189,7 +189,7 @@ fn results(reply: &[u8], xid: u32) -> Result<Option<Vec<u8>>, CallError> {
 }
 
 /// The port in a universal address: its last two numbers.
-fn port_in(universal: &[u8]) -> Option<u16> {
+pub fn port_in(universal: &[u8]) -> Option<u16> {
     let mut parts = std::str::from_utf8(universal).ok()?.rsplit('.');
     let (low, high): (u8, u8) = (parts.next()?.parse().ok()?, parts.next()?.parse().ok()?);
     Some(u16::from_be_bytes([high, low]))

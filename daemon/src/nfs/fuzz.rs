@@ -22,11 +22,14 @@ use crate::nfs::replay::Replay;
 use crate::nfs::rpc;
 use crate::nfs::service::{Answer, Origin, Service};
 use crate::nfs::uses::Uses;
+use crate::nfs::xdr::Decoder;
+use crate::nfs::{caller, nlm};
 use crate::shares::{Access, Network, PoolViews, Rule, Share, Shares, Squash};
 
-pub(crate) const TARGETS: [Target; 2] = [
+pub(crate) const TARGETS: [Target; 3] = [
     Target::new("nfs-records", records_again).within(4 << 20),
     Target::new("nfs-call", call_again).sealed(seal_handles).within(64 << 20),
+    Target::new("nfs-reply", reply_again).within(1 << 20),
 ];
 
 /// Calls that one service answers: what they do to its files must not add up.
@@ -93,6 +96,16 @@ fn call_again(bytes: &[u8]) -> Option<Vec<u8>> {
     })
 }
 
+/// Takes what a client answers to a call of ours, as whatever it may be an answer to. Accepted is what is one to this number.
+fn reply_again(bytes: &[u8]) -> Option<Vec<u8>> {
+    let results = caller::results(bytes, 1).ok()??;
+    assert!(bytes.ends_with(&results), "the results are not what the reply ends with");
+    let decoder = || Decoder::new(&results);
+    let (_, _) = (decoder().u32(), nlm::decode_stat(&mut decoder()));
+    let _ = decoder().opaque(128).ok().and_then(caller::port_in);
+    Some(bytes.to_vec())
+}
+
 /// A reply tells its own length, and is a whole number of words.
 fn is_framed(reply: &[u8]) -> bool {
     let mark = u32::from_be_bytes(*reply.first_chunk().expect("a reply has a mark"));
@@ -144,7 +157,8 @@ fn service() -> Service {
         counting: Counting::default(),
         mounts: Mounts::default(),
         uses: Uses::default(),
-        locking: Locking::start(LockSetup::default()).expect("locks need no file"),
+        // No client is there to be called.
+        locking: Locking::start(LockSetup { rpcbind_port: 1, ..LockSetup::default() }).expect("locks need no file"),
         portmapped: OnceLock::from(2049),
     }
 }

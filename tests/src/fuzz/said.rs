@@ -1,6 +1,6 @@
-//! Seeds of what clients and people say: every call of NFS and MOUNT, HTTP requests, configuration.
+//! Seeds of what clients and people say: every call of NFS, MOUNT and NLM, HTTP requests, configuration.
 
-use crate::nfs_client::{Call, Handle, Set, Stable, User, Writer};
+use crate::nfs_client::{Call, Handle, NLM, NSM, PORTMAP, Set, Stable, User, Writer};
 
 /// What is said, by the name of the target that is to take it.
 pub fn said() -> Vec<(&'static str, Vec<u8>)> {
@@ -13,6 +13,7 @@ pub fn said() -> Vec<(&'static str, Vec<u8>)> {
     let stream = [fragment(one, true), fragment(front, false), fragment(back, true), fragment(one, true)].concat();
     let mut all = vec![("nfs-records", stream), ("nfs-records", fragment(one, true))];
     all.extend(calls.into_iter().map(|call| ("nfs-call", call)));
+    all.extend(replies().map(|reply| ("nfs-reply", reply)));
     all.extend(texts("http-requests", &REQUESTS));
     all.extend(texts("api-body", &BODIES));
     all.extend(texts("config-file", &[CONFIG, "[log]\nlevel = 'debug'\n"]));
@@ -31,7 +32,7 @@ fn encode(xid: u32, call: &Call) -> Vec<u8> {
     let user = User { uid: xid % 3 * 1000, gid: 100, groups: (0..xid % 4).collect() };
     let credentials = Writer::default().words(&[0]).opaque(b"client").words(&[user.uid, user.gid]);
     let credentials = credentials.words(&[user.groups.len() as u32]).words(&user.groups).0;
-    let header = Writer::default().words(&[xid, 0, 2, call.program, 3, call.procedure, 1]);
+    let header = Writer::default().words(&[xid, 0, 2, call.program, call.version(), call.procedure, 1]);
     let mut record = header.opaque(&credentials).words(&[0, 0]).0;
     record.extend(&call.arguments);
     record
@@ -86,7 +87,43 @@ fn calls() -> Vec<Call> {
     ];
     calls.extend((18..=20).map(|procedure| Call::facts(procedure, root)));
     calls.extend([2, 4, 5].map(Call::mounts));
+    calls.extend(lock_calls(file));
+    calls.extend(lock_calls(root));
     calls
+}
+
+/// Every procedure of the lock manager, of the status monitor, and of what stands in for rpcbind.
+fn lock_calls(file: &Handle) -> Vec<Call> {
+    let call = |program, procedure, to: Writer| Call { program, procedure, arguments: to.0 };
+    let lock = |to: Writer| to.opaque(b"client").opaque(&file.0).opaque(b"7@client").words(&[7]).long(10).long(1 << 40);
+    let cookie = || Writer::default().opaque(b"cook");
+    let share = || cookie().opaque(b"client").opaque(&file.0).opaque(b"7").words(&[1, 2, 0]);
+    let notice = || Writer::default().opaque(b"client").words(&[3]);
+    vec![
+        call(NLM, 0, Writer::default()),
+        call(NLM, 1, lock(cookie().words(&[1]))),
+        call(NLM, 2, lock(cookie().words(&[1, 1])).words(&[0, 3])),
+        call(NLM, 2, lock(cookie().words(&[0, 0])).words(&[1, 3])),
+        call(NLM, 3, lock(cookie().words(&[1, 1]))),
+        call(NLM, 4, lock(cookie())),
+        call(NLM, 5, lock(cookie().words(&[1]))),
+        call(NLM, 20, share()),
+        call(NLM, 21, share()),
+        call(NLM, 22, lock(cookie().words(&[0, 0])).words(&[0, 5])),
+        call(NLM, 23, notice()),
+        call(NSM, 1, Writer::default().opaque(b"host")),
+        call(NSM, 6, notice()),
+        call(PORTMAP, 3, Writer::default().words(&[NLM, 4, 6, 0])),
+        call(PORTMAP, 4, Writer::default()),
+    ]
+}
+
+/// What clients answer when they are called: a port, an address, and outcomes.
+fn replies() -> [Vec<u8>; 4] {
+    let header = || Writer::default().words(&[1, 1, 0, 0, 0, 0]);
+    let [port, address, granted] =
+        [header().words(&[2049]), header().opaque(b"::1.8.1"), header().opaque(b"cook").words(&[0])].map(|of| of.0);
+    [port, address, granted, header().0]
 }
 
 const REQUESTS: [&str; 5] = [

@@ -55,6 +55,18 @@ pub struct Set {
     pub modified: Option<(u32, u32)>,
 }
 
+impl Call {
+    /// The program's version.
+    pub fn version(&self) -> u32 {
+        match self.program {
+            NLM => 4,
+            NSM => 1,
+            PORTMAP => 2,
+            _ => 3,
+        }
+    }
+}
+
 impl Set {
     fn put(&self, mut to: Writer) -> Writer {
         for word in [self.mode, self.uid, self.gid] {

@@ -101,13 +101,7 @@ impl Client {
         let User { uid, gid, groups } = &self.user;
         let credentials = Writer::default().words(&[0]).opaque(b"client").words(&[*uid, *gid, groups.len() as u32]);
         let credentials = credentials.words(groups).0;
-        let version = match call.program {
-            NLM => 4,
-            NSM => 1,
-            PORTMAP => 2,
-            _ => 3,
-        };
-        let header = Writer::default().words(&[0, xid, 0, 2, call.program, version, call.procedure, 1]);
+        let header = Writer::default().words(&[0, xid, 0, 2, call.program, call.version(), call.procedure, 1]);
         let mut record = header.opaque(&credentials).words(&[0, 0]).0;
         record.extend(&call.arguments);
         let mark = (record.len() - 4) as u32 | 1 << 31;
