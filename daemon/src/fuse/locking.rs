@@ -1,11 +1,12 @@
 //! Locks of this host's programs, in the table that NFS clients' locks are in.
 //!
-//! Invariant: an owner's locks of a file end when it closes it, and all of a mount's when that ends. A program that
-//! waits for a lock can be interrupted: the kernel does not say so in a way that is heard, so it is looked after.
+//! Invariant: an owner's locks of a file end when it closes it, and all of a mount's when that ends. Who has got a lock
+//! sees what was written under it before. A program that waits for a lock can be interrupted: the kernel does not say so
+//! in a way that is heard, so it is looked after.
 
 use std::fs;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::thread;
 use std::time::Duration;
 
@@ -43,6 +44,9 @@ pub struct Wanted {
     pub process: u32,
 }
 
+/// Answers that a file is locked, once the kernel has nothing of it that is older.
+pub type Refresh = Box<dyn Fn(InodeNumber, ReplyEmpty) + Send + Sync>;
+
 /// What stands against a lock: bytes, kind, process.
 pub type Obstacle = ((u64, u64), i32, u32);
 
@@ -53,6 +57,7 @@ pub struct Locking {
     of: File,
     number: AtomicU64,
     watch: Arc<Mutex<Watch>>,
+    refresh: Arc<OnceLock<Refresh>>,
 }
 
 /// Those that wait, and whether somebody looks after them.
@@ -73,6 +78,7 @@ struct Waiting {
     is_queued: AtomicBool,
     thread: u32,
     reply: Mutex<Option<ReplyEmpty>>,
+    refresh: Arc<OnceLock<Refresh>>,
 }
 
 impl Locking {
@@ -80,7 +86,13 @@ impl Locking {
     pub fn new(locks: Arc<Locks>, view: &View, path: &str) -> Self {
         let of = File { dataset: view.share.dataset, snapshot: view.snapshot, inode: InodeNumber::ROOT };
         let client = Arc::new(Client { address: None, name: path.to_owned() });
-        Self { locks, client, of, number: AtomicU64::new(0), watch: Arc::default() }
+        Self { locks, client, of, number: AtomicU64::new(0), watch: Arc::default(), refresh: Arc::default() }
+    }
+
+    /// How locks are answered from now on. Before, no pages are known to be old.
+    pub fn set_refresh(&self, refresh: Refresh) {
+        // A mount serves once.
+        let _ = self.refresh.set(refresh);
     }
 
     /// What stands against a lock, if anything does.
@@ -112,7 +124,8 @@ impl Locking {
         let number = self.number.fetch_add(1, Ordering::Relaxed);
         let (locks, reply) = (self.locks.clone(), Mutex::new(Some(reply)));
         let is_queued = AtomicBool::new(false);
-        let waiting = Arc::new(Waiting { locks, claim, number, is_patient: waits, is_queued, thread, reply });
+        let refresh = self.refresh.clone();
+        let waiting = Arc::new(Waiting { locks, claim, number, is_patient: waits, is_queued, thread, reply, refresh });
         if !waiting.clone().ask() {
             self.look_after(waiting);
         }
@@ -194,7 +207,10 @@ impl Waiting {
 
     fn answer(&self, answer: Result<(), Errno>) {
         match (self.reply.lock().take(), answer) {
-            (Some(reply), Ok(())) => reply.ok(),
+            (Some(reply), Ok(())) => match self.refresh.get() {
+                Some(refresh) => refresh(self.claim.file.inode, reply),
+                None => reply.ok(),
+            },
             (Some(reply), Err(errno)) => reply.error(errno),
             (None, _) => {}
         }

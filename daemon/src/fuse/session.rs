@@ -62,6 +62,11 @@ impl Session {
         let session =
             fuser::Session::from_fd(Dispatch(volume.clone()), device, SessionACL::All, config).map_err(cannot)?;
         let (notifier, shown) = (session.notifier(), path.display().to_string());
+        let (weak, refreshing) = (Arc::downgrade(volume), notifier.clone());
+        volume.locking.set_refresh(Box::new(move |inode, reply| match weak.upgrade() {
+            Some(volume) => Keeper::refresh(&volume, &refreshing, inode, reply),
+            None => reply.ok(),
+        }));
         let serve = move || {
             if let Err(error) = session.run() {
                 tracing::error!(path = shown, %error, "a mount stopped serving");

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -247,7 +248,7 @@ fn changes_elsewhere_are_seen() {
             eventually(&|| fs::read_to_string(&one).unwrap() == text);
             eventually(&|| {
                 let mut read = vec![0; 100];
-                let length = std::os::unix::fs::FileExt::read_at(&kept, &mut read, 0).unwrap();
+                let length = kept.read_at(&mut read, 0).unwrap();
                 read[..length] == *text.as_bytes()
             });
         }
@@ -256,5 +257,31 @@ fn changes_elsewhere_are_seen() {
         eventually(&|| !Path::new(&one).exists() && folder(&one).join("g").exists());
         fs::remove_file(folder(&two).join("g")).unwrap();
         eventually(&|| fs::read_dir(folder(&one)).unwrap().count() == 0);
+    });
+}
+
+#[test]
+fn who_locks_a_file_sees_what_was_written_under_the_lock_before() {
+    in_namespace("programs::who_locks_a_file_sees_what_was_written_under_the_lock_before", || {
+        let host = Host::new("prod");
+        let (one, two) = two_mounts(&host);
+        fs::write(&one, "000000").unwrap();
+        let count = |path: &str| {
+            let file = fs::File::options().read(true).write(true).open(path).unwrap();
+            for _ in 0..100 {
+                file.lock().unwrap();
+                let mut text = [0; 6];
+                file.read_exact_at(&mut text, 0).unwrap();
+                let number: u32 = std::str::from_utf8(&text).unwrap().parse().unwrap();
+                file.write_all_at(format!("{:06}", number + 1).as_bytes(), 0).unwrap();
+                file.unlock().unwrap();
+            }
+        };
+        std::thread::scope(|scope| {
+            for path in [&one, &two] {
+                scope.spawn(move || count(path));
+            }
+        });
+        assert_eq!(fs::read_to_string(&two).unwrap(), "000200");
     });
 }
