@@ -133,7 +133,7 @@ pub fn now() -> Timestamp {
 
 /// The superuser, whose changes are durable with the next sync.
 pub fn context() -> Context {
-    Context { now: now(), caller: Caller::Superuser, durable: false }
+    Context { now: now(), caller: Caller::Superuser, durable: false, call: None }
 }
 
 /// Makes an empty file in `directory`.

@@ -73,7 +73,7 @@ fn pools_of_every_version_say_what_they_said_and_take_writes() {
         let pool = reopened();
         // What was written is in heads; no snapshot has changed by it.
         assert_same(&snapshots(&manifest(&pool).unwrap()), &snapshots(&expected));
-        let who = Context { now: at(2001), caller: Caller::Superuser, durable: true };
+        let who = Context { now: at(2001), caller: Caller::Superuser, durable: true, call: None };
         let files = pool.file_system("files").unwrap();
         let found = files.lookup(&who, InodeNumber::ROOT, b"new").unwrap();
         let mut bytes = vec![0; 50_000];
@@ -114,7 +114,7 @@ fn assert_sound(pool: &Pool) {
 }
 
 fn write(pool: &Pool) -> Result<(), Error> {
-    let who = Context { now: at(1500), caller: Caller::Superuser, durable: true };
+    let who = Context { now: at(1500), caller: Caller::Superuser, durable: true, call: None };
     let files = pool.file_system("files")?;
     let object = NewObject::Regular { exclusive: None };
     let new = files.create(&who, InodeNumber::ROOT, b"new", &object, 0o600, &AttributeChange::default())?;

@@ -77,7 +77,7 @@ fn assert_kept(files: &dyn FileSystem) {
 }
 
 fn context() -> Context {
-    Context { now: now(), caller: Caller::Superuser, durable: false }
+    Context { now: now(), caller: Caller::Superuser, durable: false, call: None }
 }
 
 /// A file system of its own on a loop device.

@@ -15,7 +15,7 @@ const FILES: u64 = 48;
 const FILE_LEN: usize = 1 << 20;
 
 fn context() -> Context {
-    Context { now: now(), caller: Caller::Superuser, durable: false }
+    Context { now: now(), caller: Caller::Superuser, durable: false, call: None }
 }
 
 /// Bytes that the host has set aside for the pool's segments.

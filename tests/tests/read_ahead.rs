@@ -90,7 +90,7 @@ fn open(directory: &Path) -> Pool {
 }
 
 fn context() -> Context {
-    Context { now: now(), caller: Caller::Superuser, durable: false }
+    Context { now: now(), caller: Caller::Superuser, durable: false, call: None }
 }
 
 /// Every word of a block tells which block it is, and in which round it was written.

@@ -185,7 +185,7 @@ fn open(directory: &Path) -> Result<Pool> {
 }
 
 fn context() -> Context {
-    Context { now: now(), caller: Caller::Superuser, durable: false }
+    Context { now: now(), caller: Caller::Superuser, durable: false, call: None }
 }
 
 fn write(pool: &Pool, view: &str, name: &str, bytes: &[u8]) -> Result<()> {

@@ -99,5 +99,5 @@ fn read(files: &dyn FileSystem) -> Vec<u8> {
 }
 
 fn context() -> Context {
-    Context { now: now(), caller: Caller::Superuser, durable: false }
+    Context { now: now(), caller: Caller::Superuser, durable: false, call: None }
 }

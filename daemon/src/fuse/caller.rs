@@ -83,7 +83,7 @@ impl Callers {
 
 /// A call whose change is durable once it is synced, as on a disk.
 pub fn context(caller: Caller, now: Timestamp) -> Context {
-    Context { now, caller, durable: false }
+    Context { now, caller, durable: false, call: None }
 }
 
 #[cfg(test)]

@@ -16,6 +16,7 @@ mod datagrams;
 #[cfg(feature = "fuzzing")]
 pub(crate) mod fuzz;
 mod handle;
+mod known;
 mod metrics;
 mod mount;
 mod nlm;

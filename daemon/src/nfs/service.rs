@@ -14,6 +14,7 @@ use cow_storage::format::Timestamp;
 use crate::nfs::buffers::{Buffers, Portion};
 use crate::nfs::counters::{Counting, Reason};
 use crate::nfs::handle::{self, HandleKey};
+use crate::nfs::known::Known;
 use crate::nfs::mount::{self, Mounts, Told};
 use crate::nfs::nlm::{self, Locking};
 use crate::nfs::nsm;
@@ -157,20 +158,28 @@ impl Service {
                 }
             }
         }
-        let status = self.run(origin, call, arguments, &mut reply);
+        let known = Known::new(origin.peer, call, record, &*self.views);
+        let status = self.run(origin, call, known, arguments, &mut reply);
         rpc::seal(&mut reply);
         keep(running, status, &reply);
         Answer::Reply(reply)
     }
 
     /// Runs a call and makes its reply; if that panics, the call failed. `None` if there is nothing to keep.
-    fn run(&self, origin: &Origin, call: &Call, arguments: Decoder<'_>, reply: &mut Encoder) -> Option<Status> {
+    fn run(
+        &self,
+        origin: &Origin,
+        call: &Call,
+        known: Known,
+        arguments: Decoder<'_>,
+        reply: &mut Encoder,
+    ) -> Option<Status> {
         let (began, seen) = (Instant::now(), Seen::default());
         let accepted = match (call.program, call.version) {
             (v3::PROGRAM, v3::VERSION) => match PROCEDURES.get(call.procedure as usize) {
                 Some(procedure) => {
-                    let status =
-                        self.run_nfs(procedure, &self.request(origin, call, &seen), call.xid, arguments, reply);
+                    let request = Request { known, ..self.request(origin, call, &seen) };
+                    let status = self.run_nfs(procedure, &request, call.xid, arguments, reply);
                     let failed = status != Ok(Status::OK);
                     self.counting.nfs_call(call.procedure as usize, began.elapsed(), failed);
                     status
@@ -325,7 +334,8 @@ impl Service {
 
     fn request<'a>(&'a self, origin: &Origin, call: &'a Call, seen: &'a Seen) -> Request<'a> {
         let now = timestamp(SystemTime::now());
-        Request { views: &*self.views, key: &self.key, peer: origin.peer, identity: &call.identity, now, seen }
+        let (views, known) = (&*self.views, Known::default());
+        Request { views, key: &self.key, peer: origin.peer, identity: &call.identity, now, known, seen }
     }
 }
 

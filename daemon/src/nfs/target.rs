@@ -15,6 +15,7 @@ use cow_storage::fs::{Attributes, Caller, Context, FileKind, FileSystem, access,
 
 use crate::locks::File;
 use crate::nfs::handle::{self, Handle, HandleKey, SNAPSHOTS};
+use crate::nfs::known::Known;
 use crate::nfs::status::Status;
 use crate::shares::{ClientIdentity, Identity, SNAPSHOTS_NAME, View, Views};
 
@@ -30,6 +31,8 @@ pub struct Request<'a> {
     pub identity: &'a ClientIdentity,
     /// The present.
     pub now: Timestamp,
+    /// Whether it was made before.
+    pub known: Known,
     /// What shows on the way.
     pub seen: &'a Seen,
 }
@@ -54,6 +57,8 @@ pub struct Target {
     group: u32,
     /// What the engine's calls need to know.
     pub context: Context,
+    /// Whether the call was done before a crash: it is answered from what is there, and not run again.
+    pub was_done: bool,
     inode: InodeNumber,
 }
 
@@ -73,8 +78,9 @@ impl Request<'_> {
             return Err(Status::ACCESS);
         };
         let Identity { caller, group } = admission.identity;
-        let context = Context { now: self.now, caller, durable: true };
-        Ok(Target { writable: admission.writable && view.snapshot.is_none(), view, group, context, inode })
+        let context = Context { now: self.now, caller, durable: true, call: self.known.id };
+        let writable = admission.writable && view.snapshot.is_none();
+        Ok(Target { writable, view, group, context, was_done: self.known.was_done, inode })
     }
 
     fn view(&self, dataset: DatasetId, snapshot: Option<SnapshotId>) -> Result<View, Status> {

@@ -24,7 +24,7 @@ fn pool(length: u32) -> (Arc<Simulator>, Pool) {
     Pool::create(&media, &new).unwrap();
     let pool = open(&simulator);
     pool.create_dataset("a", &Properties::default(), clock::now()).unwrap();
-    let context = Context { now: clock::now(), caller: Caller::Superuser, durable: true };
+    let context = Context { now: clock::now(), caller: Caller::Superuser, durable: true, call: None };
     let (object, initial) = (NewObject::Regular { exclusive: None }, AttributeChange::default());
     let files = pool.file_system("a").unwrap();
     let file = files.create(&context, InodeNumber::ROOT, b"f", &object, 0o644, &initial).unwrap().object.inode;

@@ -24,7 +24,7 @@ impl Service {
         let info = self.pool().create_dataset(&request.name, &properties, clock::now()).map_err(problem)?;
         if let Some(root) = root {
             let files = self.pool().file_system_at(Holder::Head(info.id)).map_err(problem)?;
-            let context = Context { now: clock::now(), caller: Caller::Superuser, durable: true };
+            let context = Context { now: clock::now(), caller: Caller::Superuser, durable: true, call: None };
             files.set_attributes(&context, InodeNumber::ROOT, &root, None).map_err(problem)?;
         }
         self.share(&info.name)?;

@@ -3,13 +3,14 @@
 //! Invariant: a view's `fsid` differs between a head and each of its snapshots, so that clients never
 //! take an inode of one for the same inode of another.
 
+use std::collections::HashSet;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
 use cow_storage::catalog::Holder;
 use cow_storage::error::{ErrorKind, Result};
 use cow_storage::format::{DatasetId, SnapshotId};
-use cow_storage::fs::FileSystem;
+use cow_storage::fs::{CallId, FileSystem};
 use cow_storage::pool::Pool;
 
 use crate::shares::{Share, Shares};
@@ -59,6 +60,11 @@ pub trait Views: Send + Sync {
     /// All shares by path.
     fn shares(&self) -> Vec<Arc<Share>>;
 
+    /// Whether a call was done before a crash, though its client may not have been told.
+    fn was_done(&self, _call: CallId) -> bool {
+        false
+    }
+
     /// Whether any share admits a client.
     fn admits(&self, client: SocketAddr) -> bool {
         self.shares().iter().any(|share| share.access.rule(client).is_some())
@@ -69,12 +75,14 @@ pub trait Views: Send + Sync {
 pub struct PoolViews {
     pool: Pool,
     shares: Arc<Shares>,
+    done_before: HashSet<CallId>,
 }
 
 impl PoolViews {
     /// Views of `pool` as far as `shares` names its datasets.
     pub fn new(pool: Pool, shares: Arc<Shares>) -> Self {
-        Self { pool, shares }
+        let done_before = pool.done_before().into_iter().collect();
+        Self { pool, shares, done_before }
     }
 
     fn snapshot_files(&self, dataset: DatasetId, id: SnapshotId) -> Result<Arc<dyn FileSystem>> {
@@ -97,6 +105,10 @@ impl Views for PoolViews {
             // Snapshot ids and dataset ids are drawn from the same numbers.
             Some(id) => View { snapshot, fsid: id.0, file_system: self.snapshot_files(share.dataset, id)?, share },
         })
+    }
+
+    fn was_done(&self, call: CallId) -> bool {
+        self.done_before.contains(&call)
     }
 
     fn snapshots(&self, dataset: DatasetId) -> Result<Vec<SnapshotName>> {

@@ -26,7 +26,14 @@ pub struct Context {
     pub caller: Caller,
     /// Whether a change is durable when the call returns, or only at the next commit or sync.
     pub durable: bool,
+    /// Which call this is, if its caller may send it again without knowing whether it was done: kept with a change of names or
+    /// attributes until the next commit, so that whoever opens the pool after a crash can tell.
+    pub call: Option<CallId>,
 }
+
+/// Names a call of a client, drawn from who called, by which number, for what: equal only if it is the same.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct CallId(pub [u8; 16]);
 
 /// Whose permissions count.
 #[derive(Clone, Debug, PartialEq, Eq)]

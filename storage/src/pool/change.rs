@@ -8,7 +8,7 @@ use std::sync::Arc;
 use crate::content::Edit;
 use crate::error::{ErrorKind, Result};
 use crate::format::{InodeNumber, Timestamp};
-use crate::fs::{self, Outcome, Plan, Record};
+use crate::fs::{self, CallId, Outcome, Plan, Record};
 use crate::intent::Ticket;
 use crate::pool::core::Core;
 use crate::pool::head::{Head, Operations, Present};
@@ -18,8 +18,8 @@ use crate::sync::Ordering;
 /// What the caller of a change is promised.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Promise {
-    /// It is durable when the call returns.
-    Durable,
+    /// It is durable when the call returns, and with it that this call was done.
+    Durable(Option<CallId>),
     /// It is in the log, in order, and durable with whatever is next.
     Logged,
     /// Nothing.
@@ -57,7 +57,7 @@ impl Core {
                 Err(error) => return Err(error),
                 Ok(None) => self.commit_head_if_none_since(head, seen, now)?,
                 Ok(Some((done, ticket))) => {
-                    if let (Some(ticket), Promise::Durable) = (ticket, promise) {
+                    if let (Some(ticket), Promise::Durable(_)) = (ticket, promise) {
                         self.log.wait(ticket).inspect_err(|_| self.poison())?;
                     }
                     return Ok(done);
@@ -112,7 +112,8 @@ impl Core {
         }
         let ticket = match promise {
             Promise::Nothing | Promise::Replayed => None,
-            _ => Some(self.log.append(&record::encode(head.dataset, record))?),
+            Promise::Logged => Some(self.log.append(&record::encode(head.dataset, None, record))?),
+            Promise::Durable(call) => Some(self.log.append(&record::encode(head.dataset, call, record))?),
         };
         let before = present.layers.dirty_bytes();
         edit.finish();

@@ -10,7 +10,7 @@ use crate::catalog::{Catalog, Holder};
 use crate::error::{Error, ErrorKind, Result};
 use crate::executor::Errands;
 use crate::format::{Birth, PoolId, Timestamp};
-use crate::fs::Names;
+use crate::fs::{CallId, Names};
 use crate::intent::{IntentLog, LogPosition};
 use crate::media::{Media, MediaFile};
 use crate::pool::Budgets;
@@ -104,6 +104,8 @@ pub struct Core {
     pub errands: Errands,
     /// What the pool did so far.
     pub tally: Tally,
+    /// Calls that the log told of when the pool was opened.
+    pub done_before: Mutex<Vec<CallId>>,
     /// Damage that nobody was told of yet.
     pub found: Mutex<Vec<Damage>>,
     pub(in crate::pool) mode: AtomicU8,

@@ -60,7 +60,7 @@ impl Files {
         plan: impl Fn(&Reader<'_>, InodeNumber) -> Result<Plan<'r, T>>,
     ) -> Result<Done<T>> {
         self.core.make_room_for(&self.head, 0, context.now)?;
-        let promise = if context.durable { Promise::Durable } else { Promise::Logged };
+        let promise = if context.durable { Promise::Durable(context.call) } else { Promise::Logged };
         self.core.change(&self.head, promise, context.now, plan)
     }
 
@@ -131,7 +131,7 @@ impl FileSystem for Files {
         self.core.make_room_for(&self.head, data.len() as u64, context.now)?;
         let stable = stability != Stability::Unstable;
         let inline = stable && data.len() as u64 <= self.core.inline_len_max();
-        let promise = if inline { Promise::Durable } else { Promise::Nothing };
+        let promise = if inline { Promise::Durable(None) } else { Promise::Nothing };
         let plan = |reader: &Reader<'_>, _| reader.plan_write(context, inode, offset, data);
         let done = self.core.change(&self.head, promise, context.now, plan)?;
         self.core.tally.written_bytes.fetch_add(data.len() as u64, Ordering::Relaxed);

@@ -8,7 +8,7 @@ pub(crate) const TARGETS: [Target; 2] = [
     Target::new("pool-payload", |bytes| Some(Payload::decode(bytes).ok()?.encode())).with_parts(parts),
     Target::new("log-record", |bytes| {
         Some(match record::decode(bytes).ok()? {
-            LogRecord::Change(dataset, record) => record::encode(dataset, &record),
+            LogRecord::Change(dataset, call, record) => record::encode(dataset, call, &record),
             LogRecord::Rewind(dataset, commit) => record::encode_rewind(dataset, commit),
         })
     })

@@ -6,7 +6,7 @@ use crate::catalog::{DatasetInfo, Holder, Properties, PropertyChange, SnapshotIn
 use crate::error::Result;
 use crate::executor::Executor;
 use crate::format::{DatasetId, PoolId, SnapshotId, Timestamp};
-use crate::fs::FileSystem;
+use crate::fs::{CallId, FileSystem};
 use crate::media::Media;
 use crate::pool::core::Core;
 use crate::pool::files::Files;
@@ -80,6 +80,12 @@ impl Pool {
     /// A key for `purpose`, derived from the pool's secret.
     pub fn derive_key(&self, purpose: &str) -> [u8; 32] {
         open::derive_key(&self.core.secret, purpose)
+    }
+
+    /// Calls whose changes the log told of when the pool was opened, so that they were done though no reply may have come of them.
+    /// They are told once.
+    pub fn done_before(&self) -> Vec<CallId> {
+        std::mem::take(&mut *self.core.done_before.lock())
     }
 
     /// Makes a dataset. Parents must exist.

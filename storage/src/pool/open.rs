@@ -201,11 +201,13 @@ fn open_from(
         awaiting_len: AtomicU64::new(0),
         tally: Tally::default(),
         found: Mutex::default(),
+        done_before: Mutex::default(),
         mode: AtomicU8::new(0),
         media,
     };
     let recover = || {
         core.replay(&records, &payload.cuts, birth)?;
+        *core.done_before.lock() = record::calls(&records).collect();
         // Until here nothing was lost, so a pool that is refused can be opened by whoever knows more of it.
         core.store.account().cut_tails(&state)?;
         core.first_commit(now)

@@ -90,6 +90,6 @@ impl Core {
         let mut bytes = vec![0; (range.end - range.start) as usize];
         items.read(inode, range.start, &mut bytes)?;
         let record = reader.present_write(inode, range.start, &bytes)?;
-        self.log.append(&record::encode(head.dataset, &record))
+        self.log.append(&record::encode(head.dataset, None, &record))
     }
 }

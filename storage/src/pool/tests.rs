@@ -18,7 +18,7 @@ use crate::sync::Mutex;
 const NOW: Timestamp = Timestamp { seconds: 100, nanoseconds: 0 };
 
 fn context() -> Context {
-    Context { now: NOW, caller: Caller::Superuser, durable: true }
+    Context { now: NOW, caller: Caller::Superuser, durable: true, call: None }
 }
 
 fn new_pool(disk: &Arc<dyn Media>) -> Pool {

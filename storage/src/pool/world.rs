@@ -23,7 +23,7 @@ pub struct World {
 }
 
 pub fn context() -> Context {
-    Context { now: Timestamp { seconds: 1, nanoseconds: 0 }, caller: Caller::Superuser, durable: false }
+    Context { now: Timestamp { seconds: 1, nanoseconds: 0 }, caller: Caller::Superuser, durable: false, call: None }
 }
 
 /// Opens the pool on a disk.

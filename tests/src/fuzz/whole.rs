@@ -224,7 +224,7 @@ fn verify(pool: &Pool, sealing: Sealing, outcome: &mut Outcome) {
 
 /// Writes, commits and cleans up, whatever comes of it.
 fn use_it(pool: &Pool) {
-    let who = Context { now: at(1500), caller: Caller::Superuser, durable: true };
+    let who = Context { now: at(1500), caller: Caller::Superuser, durable: true, call: None };
     for dataset in pool.list().map(|listing| listing.datasets).unwrap_or_default() {
         let Ok(files) = pool.file_system(&dataset.name) else { continue };
         let object = NewObject::Regular { exclusive: None };

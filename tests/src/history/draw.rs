@@ -86,7 +86,7 @@ impl Draw {
             3 => user(10, 100, &[101]),
             _ => user(20, 200, &[101]),
         };
-        Context { now, caller, durable: self.one_in(2) }
+        Context { now, caller, durable: self.one_in(2), call: None }
     }
 
     /// A call that makes some sense to the file system that `model` models.
@@ -263,7 +263,7 @@ impl Draw {
 
     /// Mostly a name that is there.
     fn known(&mut self, model: &Model, place: Place) -> Place {
-        let who = Context { now: Timestamp::default(), caller: Caller::Superuser, durable: false };
+        let who = Context { now: Timestamp::default(), caller: Caller::Superuser, durable: false, call: None };
         let entries = model.read_directory(&who, place.0, 0, usize::MAX).unwrap_or_default().entries;
         if entries.is_empty() || self.one_in(5) {
             return place;

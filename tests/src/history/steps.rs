@@ -318,7 +318,7 @@ impl History {
 }
 
 pub(super) fn superuser() -> Context {
-    Context { now: Timestamp::default(), caller: Caller::Superuser, durable: false }
+    Context { now: Timestamp::default(), caller: Caller::Superuser, durable: false, call: None }
 }
 
 fn compare<T: PartialEq + std::fmt::Debug>(got: Result<T, Error>, expected: Result<T, ErrorKind>) {

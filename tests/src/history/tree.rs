@@ -43,7 +43,7 @@ pub(crate) enum Body {
 impl Tree {
     /// Reads everything that has a name.
     pub fn of(files: &dyn FileSystem) -> Result<Self, Error> {
-        let who = Context { now: Timestamp::default(), caller: Caller::Superuser, durable: false };
+        let who = Context { now: Timestamp::default(), caller: Caller::Superuser, durable: false, call: None };
         let mut tree = Self::default();
         let mut waiting = vec![InodeNumber::ROOT];
         while let Some(inode) = waiting.pop() {

@@ -6,7 +6,7 @@ use cow_storage::fs::{Caller, Credentials, FileKind, SetTime};
 const ROOT: InodeNumber = InodeNumber::ROOT;
 
 fn superuser() -> Context {
-    Context { now: Timestamp { seconds: 100, nanoseconds: 0 }, caller: Caller::Superuser, durable: true }
+    Context { now: Timestamp { seconds: 100, nanoseconds: 0 }, caller: Caller::Superuser, durable: true, call: None }
 }
 
 fn user(uid: u32, gid: u32, groups: &[u32]) -> Context {

@@ -48,7 +48,7 @@ pub fn build() -> Result<Simulator> {
 }
 
 fn who(seconds: i64) -> Context {
-    Context { now: at(seconds), caller: Caller::Superuser, durable: true }
+    Context { now: at(seconds), caller: Caller::Superuser, durable: true, call: None }
 }
 
 fn make_datasets(pool: &Pool) -> Result<()> {

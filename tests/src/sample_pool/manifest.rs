@@ -95,7 +95,7 @@ fn words(attributes: &Attributes) -> String {
 }
 
 fn who() -> Context {
-    Context { now: Timestamp::default(), caller: Caller::Superuser, durable: false }
+    Context { now: Timestamp::default(), caller: Caller::Superuser, durable: false, call: None }
 }
 
 fn entries(files: &dyn FileSystem, directory: InodeNumber) -> Result<Vec<(Vec<u8>, InodeNumber)>> {

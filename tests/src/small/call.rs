@@ -51,7 +51,12 @@ pub enum Call {
 impl Call {
     /// Makes the call at a time that also decides what is written. Returns the number of an inode that it made.
     pub fn make(&self, files: &dyn FileSystem, durable: bool, time: i64) -> Result<Option<InodeNumber>> {
-        let who = Context { now: Timestamp { seconds: time, nanoseconds: 0 }, caller: Caller::Superuser, durable };
+        let who = Context {
+            now: Timestamp { seconds: time, nanoseconds: 0 },
+            caller: Caller::Superuser,
+            durable,
+            call: None,
+        };
         let nothing = AttributeChange::default();
         let find = |path| find(files, path);
         match *self {
@@ -140,7 +145,7 @@ fn create(files: &dyn FileSystem, who: &Context, path: Path, object: &NewObject)
 
 /// What a path names.
 pub fn find(files: &dyn FileSystem, path: Path) -> Result<InodeNumber> {
-    let who = Context { now: Timestamp::default(), caller: Caller::Superuser, durable: false };
+    let who = Context { now: Timestamp::default(), caller: Caller::Superuser, durable: false, call: None };
     let mut inode = InodeNumber::ROOT;
     for name in path.split('/').filter(|name| !name.is_empty()) {
         inode = files.lookup(&who, inode, name.as_bytes())?.inode;

@@ -89,7 +89,7 @@ pub(super) fn check_use(pool: &Pool) -> Result<(), String> {
 }
 
 fn empty(files: &dyn FileSystem, directory: InodeNumber) -> Result<(), Error> {
-    let who = Context { now: Timestamp::default(), caller: Caller::Superuser, durable: true };
+    let who = Context { now: Timestamp::default(), caller: Caller::Superuser, durable: true, call: None };
     for entry in files.read_directory(&who, directory, 0, usize::MAX)?.entries {
         match entry.kind {
             FileKind::Directory => {

@@ -102,7 +102,7 @@ impl World {
             return false;
         }
         let now = Timestamp { seconds: time, nanoseconds: 0 };
-        model.touch_content(&Context { now, caller: Caller::Superuser, durable: true }, inode);
+        model.touch_content(&Context { now, caller: Caller::Superuser, durable: true, call: None }, inode);
         self.datasets.insert(dataset.to_owned(), Files::new(model));
         true
     }

@@ -92,7 +92,7 @@ fn calls_through_the_server_come_to_what_they_come_to_directly() {
     let (server, served, _) = serve_model();
     let mut client = Client::connect(server.local_addr().unwrap()).unwrap();
     let root = client.mount("/model").unwrap();
-    let context = Context { now: Timestamp::default(), caller: Caller::Superuser, durable: true };
+    let context = Context { now: Timestamp::default(), caller: Caller::Superuser, durable: true, call: None };
     let files = vec![(InodeNumber::ROOT, root)];
     let mut pair = Pair { model: Model::default(), client, files, random: Random::new(1), context };
     let open = AttributeChange { mode: Some(0o1777), ..AttributeChange::default() };

@@ -32,18 +32,14 @@ pub fn set(request: &Request<'_>, mut arguments: Decoder<'_>, reply: &mut Encode
         let guard = guard.map(|guard| expected_change(&target, wire_time(guard))).transpose()?;
         Ok(target.files().set_attributes(&target.context, inode, &change, guard)?)
     };
-    match set() {
-        Ok(changed) => {
-            reply.u32(Status::OK.0);
-            encode_changed(reply, &changed, target.fsid());
-            Ok(Status::OK)
-        }
-        Err(status @ Status(number)) => {
-            reply.u32(number);
-            encode_unchanged(reply, &target);
-            Ok(status)
-        }
+    let changed = if target.was_done { Ok(None) } else { set().map(Some) };
+    let status = changed.as_ref().err().copied().unwrap_or(Status::OK);
+    reply.u32(status.0);
+    match changed {
+        Ok(Some(changed)) => encode_changed(reply, &changed, target.fsid()),
+        _ => encode_unchanged(reply, &target),
     }
+    Ok(status)
 }
 
 /// The full time of the last change, if it is the one that the client saw: the wire has 32 bits of seconds.

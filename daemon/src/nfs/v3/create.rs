@@ -17,15 +17,15 @@ use crate::nfs::xdr::{Decoder, Encoder, Garbage};
 /// How often an unchecked create follows a name that comes and goes.
 const ATTEMPTS_MAX: usize = 8;
 
-/// A new object, and its directory where it changed.
+/// A new object, unless it has gone since, and its directory where it changed.
 struct Made {
-    object: Attributes,
+    object: Option<Attributes>,
     directory: Option<Changed>,
 }
 
 impl From<Created> for Made {
     fn from(created: Created) -> Self {
-        Self { object: created.object, directory: Some(created.directory) }
+        Self { object: Some(created.object), directory: Some(created.directory) }
     }
 }
 
@@ -85,7 +85,7 @@ fn take_existing(directory: &Target, found: Attributes, change: &AttributeChange
         let size = AttributeChange { size: change.size, ..AttributeChange::default() };
         object = directory.files().set_attributes(&directory.context, object.inode, &size, None)?.after;
     }
-    Ok(Made { object, directory: None })
+    Ok(Made { object: Some(object), directory: None })
 }
 
 /// MKDIR.
@@ -139,6 +139,9 @@ fn decode_node(arguments: &mut Decoder<'_>) -> Result<(NewObject, AttributeChang
 
 fn make(directory: &Target, name: &[u8], object: &NewObject, change: &AttributeChange) -> Result<Made, Status> {
     let inode = directory.directory_to_change(name)?;
+    if directory.was_done {
+        return Ok(Made { object: directory.files().lookup(&directory.context, inode, name).ok(), directory: None });
+    }
     let default_mode = if *object == NewObject::Directory { 0o700 } else { 0o600 };
     let mode = change.mode.unwrap_or(default_mode);
     let initial = initial(directory, change)?;
@@ -174,9 +177,11 @@ fn encode_made(request: &Request<'_>, directory: &Target, made: Result<Made, Sta
         }
     };
     reply.u32(Status::OK.0);
-    reply.bool(true);
-    reply.opaque(&request.handle_of(directory, made.object.inode));
-    encode_after(reply, Some(&made.object), directory.fsid());
+    reply.bool(made.object.is_some());
+    if let Some(object) = &made.object {
+        reply.opaque(&request.handle_of(directory, object.inode));
+    }
+    encode_after(reply, made.object.as_ref(), directory.fsid());
     match made.directory {
         Some(changed) => encode_changed(reply, &changed, directory.fsid()),
         None => encode_unchanged(reply, directory),

@@ -2,7 +2,7 @@
 
 use crate::nfs::handle;
 use crate::nfs::status::Status;
-use crate::nfs::target::Request;
+use crate::nfs::target::{Request, Target};
 use crate::nfs::v3::Outcome;
 use crate::nfs::v3::types::{decode_place, encode_after, encode_changed, encode_unchanged};
 use crate::nfs::xdr::{Decoder, Encoder};
@@ -20,6 +20,9 @@ pub fn remove_directory(request: &Request<'_>, arguments: Decoder<'_>, reply: &m
 fn take_name(request: &Request<'_>, mut arguments: Decoder<'_>, reply: &mut Encoder, is_directory: bool) -> Outcome {
     let (handle, name) = decode_place(&mut arguments)?;
     let directory = request.target(handle)?;
+    if directory.was_done {
+        return Ok(done(reply, &[&directory]));
+    }
     let (files, context) = (directory.files(), &directory.context);
     let changed = directory.directory_to_change(name).and_then(|inode| {
         let changed = if is_directory {
@@ -43,6 +46,9 @@ pub fn rename(request: &Request<'_>, mut arguments: Decoder<'_>, reply: &mut Enc
     let (from_handle, from_name) = decode_place(&mut arguments)?;
     let (to_handle, to_name) = decode_place(&mut arguments)?;
     let (from, to) = (request.target(from_handle)?, request.target(to_handle)?);
+    if from.was_done {
+        return Ok(done(reply, &[&from, &to]));
+    }
     let rename = || {
         let (from_inode, to_inode) = (from.directory_to_change(from_name)?, to.directory_to_change(to_name)?);
         if !from.is_in_view_of(&to) {
@@ -72,24 +78,34 @@ pub fn link(request: &Request<'_>, mut arguments: Decoder<'_>, reply: &mut Encod
     let (handle, name) = decode_place(&mut arguments)?;
     let (file, directory) = (request.target(file_handle)?, request.target(handle)?);
     let link = || {
+        if file.was_done {
+            return Ok(None);
+        }
         let (inode, directory_inode) = (file.inode_to_change()?, directory.directory_to_change(name)?);
         if !file.is_in_view_of(&directory) {
             return Err(Status::CROSS_DEVICE);
         }
-        Ok(file.files().link(&file.context, inode, directory_inode, name)?)
+        Ok(Some(file.files().link(&file.context, inode, directory_inode, name)?))
     };
-    match link() {
-        Ok(linked) => {
-            reply.u32(Status::OK.0);
+    let linked = link();
+    let status = linked.as_ref().err().copied().unwrap_or(Status::OK);
+    reply.u32(status.0);
+    match linked {
+        Ok(Some(linked)) => {
             encode_after(reply, Some(&linked.object), file.fsid());
             encode_changed(reply, &linked.directory, directory.fsid());
-            Ok(Status::OK)
         }
-        Err(status) => {
-            reply.u32(status.0);
+        _ => {
             encode_after(reply, file.attributes().ok().as_ref(), file.fsid());
             encode_unchanged(reply, &directory);
-            Ok(status)
         }
     }
+    Ok(status)
+}
+
+/// Answers a call that was done before a crash: directories as they are now.
+fn done(reply: &mut Encoder, directories: &[&Target]) -> Status {
+    reply.u32(Status::OK.0);
+    directories.iter().for_each(|directory| encode_unchanged(reply, directory));
+    Status::OK
 }

@@ -88,7 +88,7 @@ pub fn export(
 ) -> Result<ExportReport, Error> {
     let (root, made) = prepare(destination)?;
     // Nothing is changed in the source, so the time is for nothing.
-    let context = Context { now: Timestamp::default(), caller: Caller::Superuser, durable: false };
+    let context = Context { now: Timestamp::default(), caller: Caller::Superuser, durable: false, call: None };
     let dresser = Dresser::new(source, &context, geteuid().is_root());
     let run = Run::new(FATAL, options.stop_at_first);
     let reporter = Reporter::new(&run, progress);

@@ -92,7 +92,7 @@ pub fn import(
     progress: &dyn Fn(&Progress) -> bool,
 ) -> Result<ImportReport, Error> {
     let root = HostFolder::open(source)?;
-    let context = Context { now: now(), caller: Caller::Superuser, durable: false };
+    let context = Context { now: now(), caller: Caller::Superuser, durable: false, call: None };
     let run = Run::new(FATAL, options.stop_at_first);
     let reporter = Reporter::new(&run, progress);
     walk::count(&root, options.cross_mounts, &run, &reporter);

@@ -263,11 +263,11 @@ pub fn at(seconds: i64) -> Timestamp {
 
 /// The superuser at a moment.
 pub fn root(seconds: i64) -> Context {
-    Context { now: at(seconds), caller: Caller::Superuser, durable: true }
+    Context { now: at(seconds), caller: Caller::Superuser, durable: true, call: None }
 }
 
 /// A user at a moment.
 pub fn user(seconds: i64, uid: u32, groups: &[u32]) -> Context {
     let credentials = Credentials { uid, gid: groups[0], groups: groups[1..].to_vec() };
-    Context { now: at(seconds), caller: Caller::User(credentials), durable: true }
+    Context { now: at(seconds), caller: Caller::User(credentials), durable: true, call: None }
 }

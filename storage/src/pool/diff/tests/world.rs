@@ -17,7 +17,7 @@ const NAMES: [&[u8]; 7] = [b"a", b"b", b"c", b"d", b"e", b"a.b", b"a-b"];
 
 /// The superuser at a moment.
 pub fn root(seconds: i64) -> Context {
-    Context { now: at(seconds), caller: Caller::Superuser, durable: false }
+    Context { now: at(seconds), caller: Caller::Superuser, durable: false, call: None }
 }
 
 /// A moment.

@@ -58,7 +58,7 @@ struct World {
 }
 
 fn context(durable: bool) -> Context {
-    Context { now: NOW, caller: Caller::Superuser, durable }
+    Context { now: NOW, caller: Caller::Superuser, durable, call: None }
 }
 
 fn open(disk: &Arc<Simulator>, budgets: Budgets) -> Pool {
