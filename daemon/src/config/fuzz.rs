@@ -7,7 +7,7 @@ use cow_storage::fuzz::Target;
 
 use crate::config::value::Value;
 use crate::config::{Arguments, Config};
-use crate::shares::{describe_rule, parse_rule};
+use crate::shares::{Access, describe_rule, parse_rule};
 
 pub(crate) const TARGETS: [Target; 5] = [
     Target::new("config-file", |bytes| {
@@ -40,6 +40,12 @@ pub(crate) const TARGETS: [Target; 5] = [
             assert!(path::decode(&path::encode(&decoded)) == Some(decoded), "a name changed on its way");
         }
         let _ = Value::Text(text.to_owned()).address();
+        match text.parse::<Access>() {
+            Ok(access) => {
+                assert!(access.to_string().parse() == Ok(access), "a share is read as another than was described")
+            }
+            Err(problem) => assert_one_line(&problem),
+        }
         let rule = parse_rule(text).ok()?;
         assert!(parse_rule(&describe_rule(&rule)) == Ok(rule), "a rule is read as another than was described");
         accepted(bytes, true)

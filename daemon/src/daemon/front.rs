@@ -108,7 +108,7 @@ impl Front for Nfs {
     }
 
     fn connections(&self) -> u64 {
-        self.server.read().counters().connections
+        self.server.read().connections() as u64
     }
 
     fn release_locks(&self, client: &locks::Client) -> usize {

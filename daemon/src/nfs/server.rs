@@ -172,6 +172,11 @@ impl Server {
         Ok(self.address)
     }
 
+    /// How many connections there are.
+    pub fn connections(&self) -> usize {
+        self.shared.connections.lock().len()
+    }
+
     /// What it has done.
     pub fn counters(&self) -> Counters {
         let service = &self.shared.service;

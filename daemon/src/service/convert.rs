@@ -96,9 +96,15 @@ impl Service {
             created: clock::time(info.created),
             referenced: info.referenced,
             exclusive: None,
-            share: self.parts.shares.by_dataset(info.id).map(|share| share.path.clone()),
+            share: self.path_of_share(info.id),
             destroyed: info.destroyed.map(clock::time),
         }
+    }
+
+    /// Where clients find a dataset, unless nobody may mount it.
+    fn path_of_share(&self, dataset: DatasetId) -> Option<String> {
+        let share = self.parts.shares.by_dataset(dataset)?;
+        (!share.access.rules.is_empty()).then(|| share.path.clone())
     }
 
     /// Everything that is not destroyed.

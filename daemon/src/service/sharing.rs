@@ -143,3 +143,25 @@ fn own_options(info: &DatasetInfo, text: &str) -> Access {
 pub fn is_at_or_below(name: &str, above: &str) -> bool {
     name.strip_prefix(above).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn options_that_cannot_be_read_admit_nobody() {
+        let info = DatasetInfo {
+            id: DatasetId(1),
+            name: "a".to_owned(),
+            properties: Default::default(),
+            origin: None,
+            created: Default::default(),
+            referenced: 0,
+            destroyed: None,
+        };
+        assert_eq!(own_options(&info, "10.0.0.0/8 rw").rules.len(), 1);
+        for text in ["", "10.0.0.0/8 of_tomorrow", "10.0.0.0/8 rw\u{0}", "0.0.0.0/0 rw, later=1"] {
+            assert!(own_options(&info, text).rules.is_empty(), "{text}");
+        }
+    }
+}

@@ -31,6 +31,9 @@ fn shares_are_listed_set_and_cleared() {
         done(&daemon, "share clear prod/db"),
         format!("Cleared the share of prod/db: {own} (inherited from prod)\n")
     );
+    // What nobody may mount is not told as shared.
+    assert_eq!(done(&daemon, "create dev/own"), "Created dev/own\n");
+    done(&daemon, "destroy --now --yes dev/own");
     done(&daemon, "share clear dev");
     let (kind, data) = json(&daemon, "share list");
     let shares: Shares = serde_json::from_value(data).unwrap();

@@ -365,13 +365,10 @@ fn the_last_of_many_shares_takes_as_long_as_the_second_and_disturbs_nobody() {
         mounted.attributes(&root).unwrap();
         waits.push(began.elapsed());
     }
-    let median = |times: &[Duration]| {
-        let mut times = times.to_vec();
-        times.sort();
-        times[times.len() / 2]
-    };
-    let (early, late) = (median(&times[..50]), median(&times[times.len() - 50..]));
-    eprintln!("create and set: {early:?}, after {count} {late:?}; a call of a mounted client: {:?}", median(&waits));
+    // Of many the quickest: others that use this machine make the rest slow.
+    let quickest = |times: &[Duration]| times.iter().min().copied().unwrap();
+    let (early, late) = (quickest(&times[..50]), quickest(&times[times.len() - 50..]));
+    eprintln!("create and set: {early:?}, after {count} {late:?}; a call of a mounted client: {:?}", quickest(&waits));
     assert!(late < early * 3, "the first took {early:?}, the last {late:?}");
     assert_eq!(shares(&daemon).len(), count + 1);
 }
