@@ -1,7 +1,8 @@
 //! Mounts begin, end, outlive the daemon, and come back.
 
 use std::fs::{self, File};
-use std::io::{Read, Write};
+use std::io::Write;
+use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -43,12 +44,17 @@ fn a_mount_shows_what_the_dataset_has_until_it_ends() {
 
         // Rewound, it has the old content when the call returns, in names, attributes and pages.
         fs::write(path.join("new"), "new").unwrap();
-        let mut open = File::open(path.join("d/f")).unwrap();
+        let open = File::open(path.join("d/f")).unwrap();
+        let read = || {
+            let mut bytes = [0; 100];
+            let length = open.read_at(&mut bytes, 0).unwrap();
+            String::from_utf8_lossy(&bytes[..length]).into_owned()
+        };
+        assert_eq!(read(), "later");
         host.daemon().done("POST", "/v1/datasets/other/rewind", r#"{"to":"other@one"}"#);
+        // First by what is open: to open it again would drop its pages.
+        assert_eq!(read(), "content");
         assert_eq!(text(&path.join("d/f")), "content");
-        let mut read = String::new();
-        open.read_to_string(&mut read).unwrap();
-        assert_eq!(read, "content");
         assert!(!path.join("new").exists());
         drop(open);
 
