@@ -138,7 +138,8 @@ impl Locking {
         loop {
             // Held while it runs, so that the client is not forgotten meanwhile.
             let known = self.known.read();
-            if known.get(client).is_some_and(|known| state <= known.state && known.server == server) {
+            // One address of ours is enough: clients that use several would have it written at every turn.
+            if known.get(client).is_some_and(|known| state <= known.state) {
                 return Ok(run());
             }
             drop(known);
@@ -183,6 +184,7 @@ impl Locking {
     fn learn(&self, client: &Client, server: Option<IpAddr>, state: i32) -> Result<(), ()> {
         let mut known = self.known.write();
         let before = known.get(client).copied();
+        let server = before.map_or(server, |before| before.server);
         if before.is_none() && known.len() >= CLIENTS_MAX {
             self.prune(&mut known);
             if known.len() >= CLIENTS_MAX {
@@ -191,12 +193,11 @@ impl Locking {
         }
         let highest = before.map_or(state, |before| before.state.max(state));
         known.insert(client.clone(), Known { server, state: highest, since: Instant::now() });
-        if before.is_none_or(|before| before.server != server)
+        if before.is_none()
             && let Err(error) = self.save(&known)
         {
             tracing::error!(error = %Chain(&error), "cannot record that a client holds locks: it gets none");
             known.remove(client);
-            known.extend(before.map(|before| (client.clone(), before)));
             return Err(());
         }
         drop(known);
