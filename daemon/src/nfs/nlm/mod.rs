@@ -11,6 +11,7 @@ mod locking;
 mod notifying;
 mod procedures;
 
+#[cfg(feature = "fuzzing")]
 pub use codec::decode_stat;
 pub use locking::{LockSetup, Locking};
 pub use procedures::{Call, run};
