@@ -190,8 +190,8 @@ mod tests {
         let call = Totals { calls: 1, read_bytes: 1000, ..Totals::default() };
         assert_eq!(tally.rates(1), Rates::default());
         // Ten calls in a second, for a minute.
-        for now in (1000..61_000).step_by(100) {
-            tally.count(now, &call);
+        for millis in (1000..61_000).step_by(100) {
+            tally.count(millis, &call);
         }
         let rates = tally.rates(61_000);
         assert!((9.9..10.5).contains(&rates.calls) && (9_900.0..10_500.0).contains(&rates.read_bytes), "{rates:?}");

@@ -45,9 +45,10 @@ impl Host {
             eprintln!("skipped: no namespaces can be made here");
             return None;
         }
-        let socket = format!("/proc/{}/root/run/rpcbind.sock", host.id);
+        // The host's own tree, which is not this one's.
+        let socket = Path::new("/proc").join(&host.id).join("root").join("run/rpcbind.sock");
         let until = Instant::now() + Duration::from_secs(10);
-        while !Path::new(&socket).exists() {
+        while !socket.exists() {
             assert!(Instant::now() < until, "rpcbind does not come up");
             thread::sleep(Duration::from_millis(5));
         }
