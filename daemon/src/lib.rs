@@ -15,6 +15,7 @@ pub mod events;
 pub mod locks;
 pub mod logging;
 pub mod shares;
+pub mod state;
 
 pub mod config;
 pub mod jobs;
@@ -23,6 +24,8 @@ pub mod scrubbing;
 pub mod workflows;
 
 pub mod service;
+
+pub mod virtualization;
 
 pub mod control;
 pub mod fuse;

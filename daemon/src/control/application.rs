@@ -1,6 +1,5 @@
 //! From a request to its answer: who may ask, what is asked, and how problems are told.
 
-use std::sync::Arc;
 use std::time::Instant;
 
 use cow_api::v1::{Code, PROBLEM_MEDIA_TYPE, Problem};
@@ -10,19 +9,19 @@ use crate::control::http::{Handler, Refusal, Request, Response, Transport};
 use crate::control::route::{Found, Route, find};
 use crate::control::routes;
 use crate::control::token::Token;
-use crate::service::Service;
+use crate::virtualization::Verbs;
 
-/// Answers requests by the service.
+/// Answers requests.
 pub struct Application {
-    service: Arc<Service>,
+    verbs: Verbs,
     token: Option<Token>,
     routes: Vec<&'static Route>,
 }
 
 impl Application {
-    /// Answers by `service`. Without a token, nobody is let in over TCP.
-    pub fn new(service: Arc<Service>, token: Option<Token>) -> Self {
-        Self { service, token, routes: routes::all().collect() }
+    /// Answers by `verbs`. Without a token, nobody is let in over TCP.
+    pub fn new(verbs: Verbs, token: Option<Token>) -> Self {
+        Self { verbs, token, routes: routes::all().collect() }
     }
 
     fn done(&self, request: Request) -> Result<Response, Response> {
@@ -39,7 +38,7 @@ impl Application {
         };
         let began = Instant::now();
         let call = Call::new(route, parameters, request).map_err(|problem| refused(&problem))?;
-        let answer = (route.handle)(&self.service, &call);
+        let answer = (route.handle)(&self.verbs, &call);
         let (method, path, micros) = (route.method.as_str(), route.path, began.elapsed().as_micros() as u64);
         match answer {
             Ok(answer) => {

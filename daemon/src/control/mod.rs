@@ -19,26 +19,25 @@ mod token;
 
 use std::io;
 use std::net::SocketAddr;
-use std::sync::Arc;
 
 use crate::control::application::Application;
 use crate::control::http::{Limits, Listener, Server};
 pub use crate::control::listen::{tcp, unix};
 pub use crate::control::token::{Token, TokenError};
-use crate::service::Service;
+use crate::virtualization::Verbs;
 
 /// The API while it is served. Dropping it stops it.
 pub struct Control {
     server: Server,
-    service: Arc<Service>,
+    verbs: Verbs,
 }
 
 impl Control {
     /// Serves the API on `listeners`. Without a token, nobody is let in over TCP.
-    pub fn start(listeners: Vec<Listener>, service: Arc<Service>, token: Option<Token>) -> io::Result<Self> {
-        let application = Application::new(service.clone(), token);
+    pub fn start(listeners: Vec<Listener>, verbs: Verbs, token: Option<Token>) -> io::Result<Self> {
+        let application = Application::new(verbs.clone(), token);
         let server = Server::start(listeners, Box::new(application), Limits::default())?;
-        Ok(Self { server, service })
+        Ok(Self { server, verbs })
     }
 
     /// Where it listens for TCP, if it does.
@@ -49,7 +48,7 @@ impl Control {
     /// Takes no more requests, and lets those end that are being answered.
     pub fn stop(&mut self) {
         // Listeners of events would wait for more.
-        self.service.events().close();
+        self.verbs.service.events().close();
         self.server.stop();
     }
 }

@@ -1,14 +1,12 @@
 //! Routes: what they are called, take and answer, and which one a path means.
 
-use std::sync::Arc;
-
 use cow_api::v1::Problem;
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::Serialize;
 
 use crate::control::call::Call;
 use crate::control::http::{Method, Response};
-use crate::service::Service;
+use crate::virtualization::Verbs;
 
 /// The media type of almost everything.
 pub const JSON: &str = "application/json";
@@ -56,7 +54,7 @@ pub struct Route {
     /// What success answers: a media type and, of JSON, its schema.
     pub answers: (&'static str, Option<SchemaOf>),
     /// Does it.
-    pub handle: fn(&Arc<Service>, &Call) -> Result<Response, Problem>,
+    pub handle: fn(&Verbs, &Call) -> Result<Response, Problem>,
 }
 
 /// The schema of `T`, for a table.

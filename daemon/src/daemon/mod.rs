@@ -32,11 +32,15 @@ use crate::notify::Notifier;
 use crate::scrubbing::{self, Scrubber};
 use crate::service::{Parts, Service};
 use crate::shares::{PoolViews, Shares};
+use crate::state::State;
+use crate::virtualization::{Verbs, Virtualization};
 
 pub use crate::daemon::failure::{config_failure, failure};
 use crate::daemon::front::Nfs;
 pub use crate::daemon::rescue::recover_superblock;
 
+/// Where in the pool's directory cowd keeps its own state.
+const STATE: &str = "state";
 /// How long jobs may take to notice that they are cancelled.
 const JOBS_STOP_TIME_MAX: Duration = Duration::from_secs(20);
 
@@ -71,6 +75,7 @@ impl Daemon {
         let (listeners, http) = failure::listeners(config, given)?;
         notifier.status("opening the pool");
         let pool = store::open(config, media)?;
+        let state = Arc::new(State::open(&config.pool.join(STATE))?);
         let pace = Pace {
             commit_interval: config.commit_interval,
             undelete_window: config.undelete_window,
@@ -107,7 +112,9 @@ impl Daemon {
         let front = nfs.clone();
         maintenance.when_quiet(Box::new(move || front.release_memory()));
         mounts.restore();
-        let control = Control::start(listeners, service.clone(), token);
+        let virtualization = Arc::new(Virtualization::new(service.clone(), state));
+        let verbs = Verbs { service: service.clone(), virtualization };
+        let control = Control::start(listeners, verbs, token);
         let control = control.map_err(|error| failure(&error, failure::THREADS))?;
         let daemon = Self { pool, maintenance, scrubber, jobs, service, nfs, mounts, control, socket };
         daemon.announce(notifier, began);

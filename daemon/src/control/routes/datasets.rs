@@ -1,13 +1,12 @@
 //! Datasets.
 
-use std::sync::Arc;
-
 use cow_api::v1::{CreateDataset, Dataset, Destroyed, Diff, Listing, Problem, PropertyChange, Rename, Rewind, Rewound};
 
 use crate::control::call::Call;
 use crate::control::http::{Method, Response};
 use crate::control::route::{JSON, Query, QueryKind, Route, json, schema};
-use crate::service::{How, Service};
+use crate::service::How;
+use crate::virtualization::Verbs;
 
 /// Differences in one answer, where no limit is given.
 const DIFFERENCES: u64 = 100_000;
@@ -122,36 +121,36 @@ pub fn how(call: &Call) -> Result<How, Problem> {
     })
 }
 
-fn list(service: &Arc<Service>, call: &Call) -> Result<Response, Problem> {
-    Ok(json(200, &service.list(call.query("under"), call.query_switch("snapshots", true)?)?))
+fn list(verbs: &Verbs, call: &Call) -> Result<Response, Problem> {
+    Ok(json(200, &verbs.service.list(call.query("under"), call.query_switch("snapshots", true)?)?))
 }
 
-fn create(service: &Arc<Service>, call: &Call) -> Result<Response, Problem> {
-    Ok(json(201, &service.create_dataset(&call.body()?)?))
+fn create(verbs: &Verbs, call: &Call) -> Result<Response, Problem> {
+    Ok(json(201, &verbs.service.create_dataset(&call.body()?)?))
 }
 
-fn get(service: &Arc<Service>, call: &Call) -> Result<Response, Problem> {
-    Ok(json(200, &service.dataset(call.name("dataset"))?))
+fn get(verbs: &Verbs, call: &Call) -> Result<Response, Problem> {
+    Ok(json(200, &verbs.service.dataset(call.name("dataset"))?))
 }
 
-fn set(service: &Arc<Service>, call: &Call) -> Result<Response, Problem> {
-    Ok(json(200, &service.set_properties(call.name("dataset"), &call.body()?)?))
+fn set(verbs: &Verbs, call: &Call) -> Result<Response, Problem> {
+    Ok(json(200, &verbs.service.set_properties(call.name("dataset"), &call.body()?)?))
 }
 
-fn destroy(service: &Arc<Service>, call: &Call) -> Result<Response, Problem> {
-    Ok(json(200, &service.destroy_dataset(call.name("dataset"), how(call)?)?))
+fn destroy(verbs: &Verbs, call: &Call) -> Result<Response, Problem> {
+    Ok(json(200, &verbs.service.destroy_dataset(call.name("dataset"), how(call)?)?))
 }
 
-fn rename(service: &Arc<Service>, call: &Call) -> Result<Response, Problem> {
+fn rename(verbs: &Verbs, call: &Call) -> Result<Response, Problem> {
     let rename: Rename = call.body()?;
-    Ok(json(200, &service.rename_dataset(call.name("dataset"), &rename.to)?))
+    Ok(json(200, &verbs.service.rename_dataset(call.name("dataset"), &rename.to)?))
 }
 
-fn rewind(service: &Arc<Service>, call: &Call) -> Result<Response, Problem> {
-    Ok(json(200, &service.rewind(call.name("dataset"), &call.body()?)?))
+fn rewind(verbs: &Verbs, call: &Call) -> Result<Response, Problem> {
+    Ok(json(200, &verbs.service.rewind(call.name("dataset"), &call.body()?)?))
 }
 
-fn diff(service: &Arc<Service>, call: &Call) -> Result<Response, Problem> {
+fn diff(verbs: &Verbs, call: &Call) -> Result<Response, Problem> {
     let limit = call.query_number("limit", DIFFERENCES)?.min(DIFFERENCES_MAX);
-    Ok(json(200, &service.diff(call.required("older")?, call.required("newer")?, limit as usize)?))
+    Ok(json(200, &verbs.service.diff(call.required("older")?, call.required("newer")?, limit as usize)?))
 }

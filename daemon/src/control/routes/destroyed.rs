@@ -1,13 +1,11 @@
 //! What was destroyed and can come back.
 
-use std::sync::Arc;
-
 use cow_api::v1::{Listing, Problem, Undelete, Undeleted};
 
 use crate::control::call::Call;
 use crate::control::http::{Method, Response};
 use crate::control::route::{JSON, Route, json, schema};
-use crate::service::Service;
+use crate::virtualization::Verbs;
 
 /// The routes.
 pub const ROUTES: &[Route] = &[
@@ -33,10 +31,10 @@ pub const ROUTES: &[Route] = &[
     },
 ];
 
-fn list(service: &Arc<Service>, _: &Call) -> Result<Response, Problem> {
-    Ok(json(200, &service.destroyed()?))
+fn list(verbs: &Verbs, _: &Call) -> Result<Response, Problem> {
+    Ok(json(200, &verbs.service.destroyed()?))
 }
 
-fn undelete(service: &Arc<Service>, call: &Call) -> Result<Response, Problem> {
-    Ok(json(200, &service.undelete(call.name("name"), &call.body()?)?))
+fn undelete(verbs: &Verbs, call: &Call) -> Result<Response, Problem> {
+    Ok(json(200, &verbs.service.undelete(call.name("name"), &call.body()?)?))
 }

@@ -1,6 +1,5 @@
 //! Jobs, and what begins them: imports, exports, verifications.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use cow_api::v1::{Export, Import, Job, Jobs, Problem, Verify};
@@ -8,7 +7,7 @@ use cow_api::v1::{Export, Import, Job, Jobs, Problem, Verify};
 use crate::control::call::Call;
 use crate::control::http::{Method, Response};
 use crate::control::route::{JSON, Query, QueryKind, Route, json, schema};
-use crate::service::Service;
+use crate::virtualization::Verbs;
 
 /// Longest that a call waits for a job, in seconds.
 const WAIT_SECONDS_MAX: u64 = 30;
@@ -81,30 +80,30 @@ pub const ROUTES: &[Route] = &[
     },
 ];
 
-fn import(service: &Arc<Service>, call: &Call) -> Result<Response, Problem> {
+fn import(verbs: &Verbs, call: &Call) -> Result<Response, Problem> {
     let request: Import = call.body()?;
-    Ok(json(202, &service.import(&request)?))
+    Ok(json(202, &verbs.service.import(&request)?))
 }
 
-fn export(service: &Arc<Service>, call: &Call) -> Result<Response, Problem> {
+fn export(verbs: &Verbs, call: &Call) -> Result<Response, Problem> {
     let request: Export = call.body()?;
-    Ok(json(202, &service.export(&request)?))
+    Ok(json(202, &verbs.service.export(&request)?))
 }
 
-fn verify(service: &Arc<Service>, call: &Call) -> Result<Response, Problem> {
+fn verify(verbs: &Verbs, call: &Call) -> Result<Response, Problem> {
     let request: Verify = call.body()?;
-    Ok(json(202, &service.verify(&request)?))
+    Ok(json(202, &verbs.service.verify(&request)?))
 }
 
-fn list(service: &Arc<Service>, _: &Call) -> Result<Response, Problem> {
-    Ok(json(200, &Jobs { jobs: service.jobs().list() }))
+fn list(verbs: &Verbs, _: &Call) -> Result<Response, Problem> {
+    Ok(json(200, &Jobs { jobs: verbs.service.jobs().list() }))
 }
 
-fn get(service: &Arc<Service>, call: &Call) -> Result<Response, Problem> {
+fn get(verbs: &Verbs, call: &Call) -> Result<Response, Problem> {
     let patience = Duration::from_secs(call.query_number("wait", 0)?.min(WAIT_SECONDS_MAX));
-    Ok(json(200, &service.jobs().wait(call.number("job")?, patience)?))
+    Ok(json(200, &verbs.service.jobs().wait(call.number("job")?, patience)?))
 }
 
-fn cancel(service: &Arc<Service>, call: &Call) -> Result<Response, Problem> {
-    Ok(json(202, &service.jobs().cancel(call.number("job")?)?))
+fn cancel(verbs: &Verbs, call: &Call) -> Result<Response, Problem> {
+    Ok(json(202, &verbs.service.jobs().cancel(call.number("job")?)?))
 }

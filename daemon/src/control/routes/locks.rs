@@ -1,13 +1,11 @@
 //! Locks of bytes of files.
 
-use std::sync::Arc;
-
 use cow_api::v1::{Locks, Problem, ReleasedLocks};
 
 use crate::control::call::Call;
 use crate::control::http::{Method, Response};
 use crate::control::route::{JSON, Query, QueryKind, Route, json, schema};
-use crate::service::Service;
+use crate::virtualization::Verbs;
 
 /// The routes.
 pub const ROUTES: &[Route] = &[
@@ -33,10 +31,10 @@ pub const ROUTES: &[Route] = &[
     },
 ];
 
-fn list(service: &Arc<Service>, call: &Call) -> Result<Response, Problem> {
-    Ok(json(200, &service.locks(call.query("dataset"))?))
+fn list(verbs: &Verbs, call: &Call) -> Result<Response, Problem> {
+    Ok(json(200, &verbs.service.locks(call.query("dataset"))?))
 }
 
-fn release(service: &Arc<Service>, call: &Call) -> Result<Response, Problem> {
-    Ok(json(200, &service.release_locks(call.name("client"))?))
+fn release(verbs: &Verbs, call: &Call) -> Result<Response, Problem> {
+    Ok(json(200, &verbs.service.release_locks(call.name("client"))?))
 }

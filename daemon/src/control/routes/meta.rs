@@ -1,7 +1,5 @@
 //! The daemon itself: status, shares, clients, events, metrics, and this API's own document.
 
-use std::sync::Arc;
-
 use cow_api::v1::{Clients, Event, Problem, Shares, Status};
 
 use crate::control::call::Call;
@@ -11,7 +9,7 @@ use crate::control::openapi;
 use crate::control::route::{JSON, Query, QueryKind, Route, json, schema};
 use crate::control::routes;
 use crate::metrics;
-use crate::service::Service;
+use crate::virtualization::Verbs;
 
 /// The routes.
 pub const ROUTES: &[Route] = &[
@@ -77,26 +75,26 @@ pub const ROUTES: &[Route] = &[
     },
 ];
 
-fn status(service: &Arc<Service>, _: &Call) -> Result<Response, Problem> {
-    Ok(json(200, &service.status()?))
+fn status(verbs: &Verbs, _: &Call) -> Result<Response, Problem> {
+    Ok(json(200, &verbs.service.status()?))
 }
 
-fn shares(service: &Arc<Service>, call: &Call) -> Result<Response, Problem> {
-    Ok(json(200, &service.shares(call.query("under"))?))
+fn shares(verbs: &Verbs, call: &Call) -> Result<Response, Problem> {
+    Ok(json(200, &verbs.service.shares(call.query("under"))?))
 }
 
-fn clients(service: &Arc<Service>, _: &Call) -> Result<Response, Problem> {
-    Ok(json(200, &service.clients()))
+fn clients(verbs: &Verbs, _: &Call) -> Result<Response, Problem> {
+    Ok(json(200, &verbs.service.clients()))
 }
 
-fn stream(service: &Arc<Service>, call: &Call) -> Result<Response, Problem> {
-    Ok(events::stream(service, call.last_event))
+fn stream(verbs: &Verbs, call: &Call) -> Result<Response, Problem> {
+    Ok(events::stream(&verbs.service, call.last_event))
 }
 
-fn metrics_page(service: &Arc<Service>, _: &Call) -> Result<Response, Problem> {
-    Ok(Response::new(200, metrics::MEDIA_TYPE, service.metrics().page().into_text()))
+fn metrics_page(verbs: &Verbs, _: &Call) -> Result<Response, Problem> {
+    Ok(Response::new(200, metrics::MEDIA_TYPE, verbs.service.metrics().page().into_text()))
 }
 
-fn document(_: &Arc<Service>, _: &Call) -> Result<Response, Problem> {
+fn document(_: &Verbs, _: &Call) -> Result<Response, Problem> {
     Ok(json(200, &openapi::document(&routes::all().collect::<Vec<_>>())))
 }

@@ -1,13 +1,11 @@
 //! Mounts on the daemon's host.
 
-use std::sync::Arc;
-
 use cow_api::v1::{Mount, Mounts, NewMount, Problem};
 
 use crate::control::call::Call;
 use crate::control::http::{Method, Response};
 use crate::control::route::{JSON, Query, QueryKind, Route, json, schema};
-use crate::service::Service;
+use crate::virtualization::Verbs;
 
 /// The routes.
 pub const ROUTES: &[Route] = &[
@@ -47,15 +45,15 @@ pub const ROUTES: &[Route] = &[
     },
 ];
 
-fn list(service: &Arc<Service>, _: &Call) -> Result<Response, Problem> {
-    Ok(json(200, &service.mounts()))
+fn list(verbs: &Verbs, _: &Call) -> Result<Response, Problem> {
+    Ok(json(200, &verbs.service.mounts()))
 }
 
-fn mount(service: &Arc<Service>, call: &Call) -> Result<Response, Problem> {
+fn mount(verbs: &Verbs, call: &Call) -> Result<Response, Problem> {
     let order: NewMount = call.body()?;
-    Ok(json(201, &service.mount(&order)?))
+    Ok(json(201, &verbs.service.mount(&order)?))
 }
 
-fn unmount(service: &Arc<Service>, call: &Call) -> Result<Response, Problem> {
-    Ok(json(200, &service.unmount(call.name("mount"), call.query_switch("force", false)?)?))
+fn unmount(verbs: &Verbs, call: &Call) -> Result<Response, Problem> {
+    Ok(json(200, &verbs.service.unmount(call.name("mount"), call.query_switch("force", false)?)?))
 }

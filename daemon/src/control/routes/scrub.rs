@@ -1,13 +1,11 @@
 //! Scrubbing.
 
-use std::sync::Arc;
-
 use cow_api::v1::{Problem, Scrub, StartScrub};
 
 use crate::control::call::Call;
 use crate::control::http::{Method, Response};
 use crate::control::route::{JSON, Route, json, schema};
-use crate::service::Service;
+use crate::virtualization::Verbs;
 
 /// The routes.
 pub const ROUTES: &[Route] = &[
@@ -53,19 +51,19 @@ pub const ROUTES: &[Route] = &[
     },
 ];
 
-fn show(service: &Arc<Service>, _: &Call) -> Result<Response, Problem> {
-    Ok(json(200, &service.scrub()))
+fn show(verbs: &Verbs, _: &Call) -> Result<Response, Problem> {
+    Ok(json(200, &verbs.service.scrub()))
 }
 
-fn start(service: &Arc<Service>, call: &Call) -> Result<Response, Problem> {
+fn start(verbs: &Verbs, call: &Call) -> Result<Response, Problem> {
     let request: StartScrub = call.body()?;
-    Ok(json(200, &service.start_scrub(&request)?))
+    Ok(json(200, &verbs.service.start_scrub(&request)?))
 }
 
-fn pause(service: &Arc<Service>, _: &Call) -> Result<Response, Problem> {
-    Ok(json(200, &service.pause_scrub()?))
+fn pause(verbs: &Verbs, _: &Call) -> Result<Response, Problem> {
+    Ok(json(200, &verbs.service.pause_scrub()?))
 }
 
-fn cancel(service: &Arc<Service>, _: &Call) -> Result<Response, Problem> {
-    Ok(json(200, &service.cancel_scrub()?))
+fn cancel(verbs: &Verbs, _: &Call) -> Result<Response, Problem> {
+    Ok(json(200, &verbs.service.cancel_scrub()?))
 }

@@ -1,13 +1,11 @@
 //! The share of a dataset: who may mount it.
 
-use std::sync::Arc;
-
 use cow_api::v1::{Problem, SetShare, Share};
 
 use crate::control::call::Call;
 use crate::control::http::{Method, Response};
 use crate::control::route::{JSON, Route, json, schema};
-use crate::service::Service;
+use crate::virtualization::Verbs;
 
 /// The routes.
 pub const ROUTES: &[Route] = &[
@@ -43,14 +41,14 @@ pub const ROUTES: &[Route] = &[
     },
 ];
 
-fn show(service: &Arc<Service>, call: &Call) -> Result<Response, Problem> {
-    Ok(json(200, &service.dataset_share(call.name("dataset"))?))
+fn show(verbs: &Verbs, call: &Call) -> Result<Response, Problem> {
+    Ok(json(200, &verbs.service.dataset_share(call.name("dataset"))?))
 }
 
-fn set(service: &Arc<Service>, call: &Call) -> Result<Response, Problem> {
-    Ok(json(200, &service.set_share(call.name("dataset"), &call.body()?)?))
+fn set(verbs: &Verbs, call: &Call) -> Result<Response, Problem> {
+    Ok(json(200, &verbs.service.set_share(call.name("dataset"), &call.body()?)?))
 }
 
-fn clear(service: &Arc<Service>, call: &Call) -> Result<Response, Problem> {
-    Ok(json(200, &service.clear_share(call.name("dataset"))?))
+fn clear(verbs: &Verbs, call: &Call) -> Result<Response, Problem> {
+    Ok(json(200, &verbs.service.clear_share(call.name("dataset"))?))
 }

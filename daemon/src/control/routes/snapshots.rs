@@ -1,14 +1,12 @@
 //! Snapshots, clones and holds.
 
-use std::sync::Arc;
-
 use cow_api::v1::{CloneSnapshot, Dataset, Destroyed, Problem, Rename, Snapshot, Snapshots, TakeSnapshots};
 
 use crate::control::call::Call;
 use crate::control::http::{Method, Response};
 use crate::control::route::{JSON, Query, QueryKind, Route, json, schema};
 use crate::control::routes::datasets::how;
-use crate::service::Service;
+use crate::virtualization::Verbs;
 
 /// The routes.
 pub const ROUTES: &[Route] = &[
@@ -87,32 +85,32 @@ pub const ROUTES: &[Route] = &[
     },
 ];
 
-fn take(service: &Arc<Service>, call: &Call) -> Result<Response, Problem> {
+fn take(verbs: &Verbs, call: &Call) -> Result<Response, Problem> {
     let request: TakeSnapshots = call.body()?;
-    Ok(json(201, &service.take_snapshots(&request)?))
+    Ok(json(201, &verbs.service.take_snapshots(&request)?))
 }
 
-fn get(service: &Arc<Service>, call: &Call) -> Result<Response, Problem> {
-    Ok(json(200, &service.snapshot(call.name("snapshot"))?))
+fn get(verbs: &Verbs, call: &Call) -> Result<Response, Problem> {
+    Ok(json(200, &verbs.service.snapshot(call.name("snapshot"))?))
 }
 
-fn destroy(service: &Arc<Service>, call: &Call) -> Result<Response, Problem> {
-    Ok(json(200, &service.destroy_snapshot(call.name("snapshot"), how(call)?)?))
+fn destroy(verbs: &Verbs, call: &Call) -> Result<Response, Problem> {
+    Ok(json(200, &verbs.service.destroy_snapshot(call.name("snapshot"), how(call)?)?))
 }
 
-fn rename(service: &Arc<Service>, call: &Call) -> Result<Response, Problem> {
+fn rename(verbs: &Verbs, call: &Call) -> Result<Response, Problem> {
     let rename: Rename = call.body()?;
-    Ok(json(200, &service.rename_snapshot(call.name("snapshot"), &rename.to)?))
+    Ok(json(200, &verbs.service.rename_snapshot(call.name("snapshot"), &rename.to)?))
 }
 
-fn clone(service: &Arc<Service>, call: &Call) -> Result<Response, Problem> {
-    Ok(json(201, &service.clone_snapshot(call.name("snapshot"), &call.body()?)?))
+fn clone(verbs: &Verbs, call: &Call) -> Result<Response, Problem> {
+    Ok(json(201, &verbs.service.clone_snapshot(call.name("snapshot"), &call.body()?)?))
 }
 
-fn hold(service: &Arc<Service>, call: &Call) -> Result<Response, Problem> {
-    Ok(json(200, &service.hold(call.name("snapshot"), call.name("tag"))?))
+fn hold(verbs: &Verbs, call: &Call) -> Result<Response, Problem> {
+    Ok(json(200, &verbs.service.hold(call.name("snapshot"), call.name("tag"))?))
 }
 
-fn release(service: &Arc<Service>, call: &Call) -> Result<Response, Problem> {
-    Ok(json(200, &service.release_hold(call.name("snapshot"), call.name("tag"))?))
+fn release(verbs: &Verbs, call: &Call) -> Result<Response, Problem> {
+    Ok(json(200, &verbs.service.release_hold(call.name("snapshot"), call.name("tag"))?))
 }

@@ -1,13 +1,11 @@
 //! Space.
 
-use std::sync::Arc;
-
 use cow_api::v1::{Problem, Space};
 
 use crate::control::call::Call;
 use crate::control::http::{Method, Response};
 use crate::control::route::{JSON, Query, QueryKind, Route, json, schema};
-use crate::service::Service;
+use crate::virtualization::Verbs;
 
 /// The routes.
 pub const ROUTES: &[Route] = &[Route {
@@ -21,6 +19,6 @@ pub const ROUTES: &[Route] = &[Route {
     handle: space,
 }];
 
-fn space(service: &Arc<Service>, call: &Call) -> Result<Response, Problem> {
-    Ok(json(200, &service.space(call.query("under"))?))
+fn space(verbs: &Verbs, call: &Call) -> Result<Response, Problem> {
+    Ok(json(200, &verbs.service.space(call.query("under"))?))
 }

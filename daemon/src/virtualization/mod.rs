@@ -1,0 +1,40 @@
+//! The verbs of data virtualization: environments, plugins, dSources and VDBs.
+//!
+//! It stands on the service, whose verbs make, clone and share datasets, and knows no HTTP.
+
+use std::sync::Arc;
+
+use crate::service::Service;
+use crate::state::State;
+
+/// Everything that users can ask for.
+#[derive(Clone)]
+pub struct Verbs {
+    /// Of the store: datasets, snapshots, shares, mounts.
+    pub service: Arc<Service>,
+    /// Of data virtualization.
+    pub virtualization: Arc<Virtualization>,
+}
+
+/// What data virtualization is made of.
+pub struct Virtualization {
+    service: Arc<Service>,
+    state: Arc<State>,
+}
+
+impl Virtualization {
+    /// Over what is stored and what is remembered.
+    pub fn new(service: Arc<Service>, state: Arc<State>) -> Self {
+        Self { service, state }
+    }
+
+    /// The verbs below.
+    pub fn service(&self) -> &Arc<Service> {
+        &self.service
+    }
+
+    /// What is remembered.
+    pub fn state(&self) -> &State {
+        &self.state
+    }
+}
