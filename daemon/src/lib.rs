@@ -9,6 +9,7 @@ pub mod executor;
 pub mod idle;
 pub mod metrics;
 pub mod notify;
+pub mod secrets;
 
 pub mod damage;
 pub mod events;
@@ -22,6 +23,8 @@ pub mod jobs;
 pub mod maintenance;
 pub mod scrubbing;
 pub mod workflows;
+
+pub mod hosts;
 
 pub mod service;
 

@@ -48,7 +48,7 @@ impl Application {
             Err(problem) => {
                 let code = problem.code.as_str();
                 // What users do wrong is told to them; what goes wrong here, to whoever runs this.
-                if problem.status >= 500 && problem.code != Code::NoSpace {
+                if problem.status >= 500 && ![Code::NoSpace, Code::HostFailed].contains(&problem.code) {
                     tracing::error!(method, path, code, micros, problem = %problem.detail, "failed");
                 } else {
                     tracing::debug!(method, path, code, micros, problem = %problem.detail, "refused");

@@ -54,6 +54,8 @@ pub enum Code {
     Poisoned,
     /// This cannot be done for this kind of object, or not by this version.
     Unsupported,
+    /// Another host cannot be reached, or did not do what was asked of it.
+    HostFailed,
     /// The job was cancelled.
     Cancelled,
     /// A mistake in the daemon.
@@ -67,7 +69,7 @@ pub enum Code {
 type Row = (Code, &'static str, u16, u8, &'static str);
 
 /// All codes.
-const TABLE: [Row; 25] = [
+const TABLE: [Row; 26] = [
     (Code::InvalidRequest, "invalid_request", 400, 2, "The request makes no sense"),
     (Code::InvalidName, "invalid_name", 400, 2, "The name is not valid"),
     (Code::NoSuchRoute, "no_such_route", 404, 1, "The API has no such path"),
@@ -90,6 +92,7 @@ const TABLE: [Row; 25] = [
     (Code::Io, "io", 500, 1, "Input or output failed"),
     (Code::Poisoned, "poisoned", 503, 1, "The pool must be reopened"),
     (Code::Unsupported, "unsupported", 422, 1, "Not supported"),
+    (Code::HostFailed, "host_failed", 502, 1, "A host did not do what was asked"),
     (Code::Cancelled, "cancelled", 409, 1, "Cancelled"),
     (Code::Internal, "internal", 500, 1, "A mistake in the daemon"),
     (Code::Unknown, "unknown", 500, 1, "Unknown"),
