@@ -25,6 +25,7 @@ pub mod scrubbing;
 pub mod workflows;
 
 pub mod hosts;
+pub mod plugins;
 
 pub mod service;
 

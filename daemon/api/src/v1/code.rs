@@ -58,6 +58,8 @@ pub enum Code {
     HostFailed,
     /// The job was cancelled.
     Cancelled,
+    /// A plugin told what is wrong, or is wrong itself.
+    PluginFailed,
     /// A mistake in the daemon.
     Internal,
     /// A code that this version does not know.
@@ -69,7 +71,7 @@ pub enum Code {
 type Row = (Code, &'static str, u16, u8, &'static str);
 
 /// All codes.
-const TABLE: [Row; 26] = [
+const TABLE: [Row; 27] = [
     (Code::InvalidRequest, "invalid_request", 400, 2, "The request makes no sense"),
     (Code::InvalidName, "invalid_name", 400, 2, "The name is not valid"),
     (Code::NoSuchRoute, "no_such_route", 404, 1, "The API has no such path"),
@@ -94,6 +96,7 @@ const TABLE: [Row; 26] = [
     (Code::Unsupported, "unsupported", 422, 1, "Not supported"),
     (Code::HostFailed, "host_failed", 502, 1, "A host did not do what was asked"),
     (Code::Cancelled, "cancelled", 409, 1, "Cancelled"),
+    (Code::PluginFailed, "plugin_failed", 422, 1, "The plugin failed"),
     (Code::Internal, "internal", 500, 1, "A mistake in the daemon"),
     (Code::Unknown, "unknown", 500, 1, "Unknown"),
 ];

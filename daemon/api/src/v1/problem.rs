@@ -25,6 +25,9 @@ pub struct Problem {
     /// What to do about it, where that is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hint: Option<String>,
+    /// What a plugin or a command printed about it, in any number of lines.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub output: Option<Box<str>>,
 }
 
 impl Problem {
@@ -37,6 +40,7 @@ impl Problem {
             code,
             detail: detail.into(),
             hint: None,
+            output: None,
         }
     }
 
@@ -44,6 +48,12 @@ impl Problem {
     #[must_use]
     pub fn with_hint(self, hint: impl Into<String>) -> Self {
         Self { hint: Some(hint.into()), ..self }
+    }
+
+    /// The same, with what was printed about it, unless that is nothing.
+    #[must_use]
+    pub fn with_output(self, output: impl Into<String>) -> Self {
+        Self { output: Some(output.into().into_boxed_str()).filter(|output| !output.is_empty()), ..self }
     }
 }
 
