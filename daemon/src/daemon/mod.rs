@@ -106,7 +106,7 @@ impl Daemon {
         let views = Arc::new(PoolViews::new(pool.clone(), shares));
         let nfs = Arc::new(Nfs::start(config, views.clone(), &pool, locks.clone())?);
         service.set_front(nfs.clone());
-        let mounts = Arc::new(Mounts::new(views, locks, &config.pool));
+        let mounts = Mounts::new(views, locks, &config.pool);
         service.set_mounts(mounts.clone());
         add_metrics(&service, &maintenance, &scrubber, &nfs, &mounts);
         let front = nfs.clone();

@@ -19,6 +19,7 @@ use crate::fuse::counters::Operation;
 use crate::fuse::failure::Outcome;
 use crate::fuse::locking::Wanted;
 use crate::fuse::names::Place;
+use crate::fuse::roll::{Roll, catching};
 use crate::fuse::volume::Volume;
 use crate::fuse::xattrs::Sized;
 
@@ -27,8 +28,8 @@ pub const GENERATION: Generation = Generation(0);
 /// Nothing is kept of an opening but that there is one.
 pub const HANDLE: FileHandle = FileHandle(0);
 
-/// A volume, as the kernel asks it.
-pub struct Dispatch(pub Arc<Volume>);
+/// A volume, as the kernel asks it, and who answers.
+pub struct Dispatch(pub Arc<Volume>, pub Arc<Roll>);
 
 /// An inode, by the kernel's number.
 pub fn inode(number: INodeNo) -> InodeNumber {
@@ -49,7 +50,7 @@ impl Dispatch {
     /// Does what a request asks, and counts it.
     pub fn run<T>(&self, operation: Operation, act: impl FnOnce(&Volume) -> Outcome<T>) -> Result<T, Errno> {
         let (began, volume) = (Instant::now(), &*self.0);
-        let done = catch_unwind(AssertUnwindSafe(|| act(volume)));
+        let done = catching(|| catch_unwind(AssertUnwindSafe(|| act(volume))));
         let done = done.map_or_else(
             |_panic| {
                 volume.counting.panics.fetch_add(1, Ordering::Relaxed);

@@ -271,6 +271,7 @@ impl Filesystem for Dispatch {
     }
 
     fn statfs(&self, _: &Request, _: INodeNo, reply: ReplyStatfs) {
+        self.1.answer();
         match self.run(Operation::Statfs, |volume| volume.usage()) {
             Ok(usage) => {
                 // Inodes are made as they are needed, from the same room as data.

@@ -3,7 +3,6 @@
 //! Invariant: nothing here looks into a mount of ours, where a request would have to be answered by this
 //! very process. What can be known is read of `/proc/self/mountinfo`.
 
-use std::ffi::CString;
 use std::fs::{self, File};
 use std::io;
 use std::os::fd::{AsRawFd, OwnedFd};
@@ -11,13 +10,18 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 
 use cow_api::v1::{Code, MountOptions, Problem};
+use rustix::fs::CWD;
 use rustix::io::Errno;
-use rustix::mount::{MountFlags, UnmountFlags, mount, unmount};
+use rustix::mount::{
+    FsMountFlags, FsOpenFlags, MountAttrFlags, MoveMountFlags, UnmountFlags, fsconfig_create, fsconfig_set_flag,
+    fsconfig_set_string, fsmount, fsopen, move_mount, unmount,
+};
 
 use crate::fuse::content::TRANSFER_MAX;
 
-/// What mounts of ours say that they are.
+/// What mounts of ours say that they are: the kernel's name, and ours.
 const KIND: &str = "fuse.cow";
+const KIND_NAMES: (&str, &str) = ("fuse", "cow");
 const DEVICE: &str = "/dev/fuse";
 
 /// Something mounted on this host.
@@ -115,31 +119,62 @@ fn is_dead(path: &Path) -> bool {
     matches!(rustix::fs::statfs(path), Err(Errno::NOTCONN | Errno::CONNABORTED))
 }
 
-/// Opens the device and mounts at `path`. The kernel asks through the device from then on.
-pub fn attach(path: &Path, name: &str, options: MountOptions, read_only: bool) -> Result<OwnedFd, Problem> {
+/// A mount that is nowhere yet, and the device through which the kernel asks. Dropped, it is no more.
+pub struct Hidden {
+    /// Through which the kernel asks.
+    pub device: OwnedFd,
+    /// The root of the mount. While this is open, the mount cannot end.
+    pub root: OwnedFd,
+}
+
+/// Opens the device and makes a mount of it.
+pub fn create(name: &str, options: MountOptions, read_only: bool) -> Result<Hidden, Problem> {
     let device = File::options().read(true).write(true).open(DEVICE).map_err(|error| {
         let problem = Problem::new(Code::Unsupported, format!("cannot open {DEVICE}: {error}"));
         problem.with_hint("the kernel needs FUSE ('modprobe fuse'), and cowd the device: see docs/mount.md")
     })?;
-    let (descriptor, owner) = (device.as_raw_fd(), rustix::process::geteuid().as_raw());
-    let group = rustix::process::getegid().as_raw();
-    let other = if options.allow_other { ",allow_other" } else { "" };
-    let data = format!(
-        "fd={descriptor},rootmode=40000,user_id={owner},group_id={group},default_permissions,max_read={TRANSFER_MAX}{other}"
-    );
-    // Programs that set user or group, and device nodes, are for who may mount what they like.
-    let mut flags = MountFlags::NOSUID | MountFlags::NODEV;
-    flags.set(MountFlags::RDONLY, read_only);
-    let data = CString::new(data).unwrap_or_default();
-    mount(name, path, KIND, flags, data.as_c_str()).map_err(|errno| not_mounted(path, errno))?;
-    Ok(device.into())
+    let root = mount_of(&device, name, options, read_only).map_err(|errno| not_mounted(name, errno))?;
+    Ok(Hidden { device: device.into(), root })
 }
 
-fn not_mounted(path: &Path, errno: Errno) -> Problem {
-    let detail = format!("cannot mount at {}: {}", path.display(), io::Error::from(errno));
+fn mount_of(device: &File, name: &str, options: MountOptions, read_only: bool) -> rustix::io::Result<OwnedFd> {
+    let context = fsopen(KIND_NAMES.0, FsOpenFlags::FSOPEN_CLOEXEC)?;
+    let (owner, group) = (rustix::process::geteuid().as_raw(), rustix::process::getegid().as_raw());
+    for (key, value) in [
+        ("subtype", KIND_NAMES.1.to_owned()),
+        ("source", name.to_owned()),
+        ("fd", device.as_raw_fd().to_string()),
+        ("rootmode", "40000".to_owned()),
+        ("user_id", owner.to_string()),
+        ("group_id", group.to_string()),
+        ("max_read", TRANSFER_MAX.to_string()),
+    ] {
+        fsconfig_set_string(&context, key, value)?;
+    }
+    for (key, is_on) in [("default_permissions", true), ("allow_other", options.allow_other), ("ro", read_only)] {
+        if is_on {
+            fsconfig_set_flag(&context, key)?;
+        }
+    }
+    fsconfig_create(&context)?;
+    // Programs that set user or group, and device nodes, are for who may mount what they like.
+    let mut attributes = MountAttrFlags::MOUNT_ATTR_NOSUID | MountAttrFlags::MOUNT_ATTR_NODEV;
+    attributes.set(MountAttrFlags::MOUNT_ATTR_RDONLY, read_only);
+    fsmount(&context, FsMountFlags::FSMOUNT_CLOEXEC, attributes)
+}
+
+/// Puts a mount at `path`, for everybody.
+pub fn show(root: &OwnedFd, path: &Path) -> Result<(), Problem> {
+    let flags = MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH;
+    move_mount(root, "", CWD, path, flags).map_err(|errno| not_mounted(&path.display().to_string(), errno))
+}
+
+fn not_mounted(what: &str, errno: Errno) -> Problem {
+    let detail = format!("cannot mount {what}: {}", io::Error::from(errno));
     match errno {
         Errno::PERM | Errno::ACCESS => Problem::new(Code::PermissionDenied, detail)
             .with_hint("cowd needs to be root, or to have CAP_SYS_ADMIN: see docs/mount.md"),
+        Errno::NOSYS => Problem::new(Code::Unsupported, detail).with_hint("this takes Linux 5.2 or later"),
         _ => Problem::new(Code::Io, detail),
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! A request's way: `dispatch` is called by one of a `session`'s threads, a file of `volume`'s (`names`,
 //! `content`, `listing`, `settings`, `xattrs`, `locking`) does it with the view's file system, and `dispatch` answers.
-//! `table` keeps the mounts, `record` remembers them over restarts, `host` has the system calls.
+//! `table` keeps the mounts, `record` remembers them over restarts, `host` has the system calls, `roll` sees threads die.
 //!
 //! Invariant: what a program is told to be durable is so after fsync, as on a disk; what is changed elsewhere is
 //! seen after [`LIFETIME`] at most, and an opened file is as it is then.
@@ -23,6 +23,7 @@ mod metrics;
 mod names;
 mod nodes;
 mod record;
+mod roll;
 mod session;
 mod settings;
 mod table;

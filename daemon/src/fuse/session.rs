@@ -2,6 +2,7 @@
 //!
 //! Invariant: once a session has ended, no thread of it is left and its path is free.
 
+use std::io;
 use std::num::NonZero;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
@@ -16,6 +17,7 @@ use rustix::io::Errno;
 use crate::fuse::answers::Dispatch;
 use crate::fuse::host;
 use crate::fuse::keeper::Keeper;
+use crate::fuse::roll::Roll;
 use crate::fuse::volume::Volume;
 
 /// Threads that answer, at least and at most: some wait for disks while others answer.
@@ -29,40 +31,49 @@ pub struct Session {
     volume: Arc<Volume>,
     notifier: Notifier,
     keeper: Keeper,
+    roll: Arc<Roll>,
     server: Option<JoinHandle<()>>,
 }
 
 impl Session {
-    /// Mounts and serves. `name` is what the host is told that it is.
-    pub fn start(path: PathBuf, name: &str, volume: Arc<Volume>, options: MountOptions) -> Result<Self, Problem> {
+    /// Mounts and serves. `name` is what the host is told that it is. `broken` is called if a thread of it dies, after
+    /// which it is only to be ended.
+    pub fn start(
+        path: PathBuf,
+        name: &str,
+        volume: Arc<Volume>,
+        options: MountOptions,
+        broken: Box<dyn Fn() + Send + Sync>,
+    ) -> Result<Self, Problem> {
         let read_only = options.read_only || volume.is_snapshot();
-        let device = host::attach(&path, name, options, read_only)?;
-        let started = Self::serve(&path, device, &volume);
-        let (server, notifier) = started.inspect_err(|_| {
-            let _ = host::detach(&path);
-        })?;
+        let hidden = host::create(name, options, read_only)?;
+        let cannot = |error: io::Error| Problem::new(Code::Io, format!("cannot serve {}: {error}", path.display()));
+        let processors = thread::available_parallelism().map_or(1, NonZero::get);
+        let threads = (2 * processors).clamp(THREADS[0], THREADS[1]);
+        let roll = Roll::new(threads, broken);
+        let dispatch = Dispatch(volume.clone(), roll.clone());
+        let (server, notifier) = Self::serve(&path, hidden.device, dispatch, threads).map_err(cannot)?;
+        let root = roll.call(hidden.root).map_err(cannot)?;
+        let keeper = Keeper::start(volume.clone(), notifier.clone()).map_err(cannot)?;
+        host::show(&root, &path)?;
         host::read_far_ahead(&path);
-        let keeper = Keeper::start(volume.clone(), notifier.clone());
-        let keeper =
-            keeper.map_err(|error| Problem::new(Code::Io, format!("cannot serve {}: {error}", path.display())));
-        let keeper = keeper.inspect_err(|_| {
-            let _ = host::detach(&path);
-        })?;
-        Ok(Self { path, volume, notifier, keeper, server: Some(server) })
+        Ok(Self { path, volume, notifier, keeper, roll, server: Some(server) })
     }
 
-    fn serve(path: &Path, device: OwnedFd, volume: &Arc<Volume>) -> Result<(JoinHandle<()>, Notifier), Problem> {
-        let cannot =
-            |error: std::io::Error| Problem::new(Code::Io, format!("cannot serve {}: {error}", path.display()));
-        let processors = thread::available_parallelism().map_or(1, NonZero::get);
+    fn serve(
+        path: &Path,
+        device: OwnedFd,
+        dispatch: Dispatch,
+        threads: usize,
+    ) -> io::Result<(JoinHandle<()>, Notifier)> {
         let mut config = Config::default();
-        config.n_threads = Some((2 * processors).clamp(THREADS[0], THREADS[1]));
+        config.n_threads = Some(threads);
         config.clone_fd = true;
+        let volume = dispatch.0.clone();
         // The kernel keeps others out, unless they are let in.
-        let session =
-            fuser::Session::from_fd(Dispatch(volume.clone()), device, SessionACL::All, config).map_err(cannot)?;
+        let session = fuser::Session::from_fd(dispatch, device, SessionACL::All, config)?;
         let (notifier, shown) = (session.notifier(), path.display().to_string());
-        let (weak, refreshing) = (Arc::downgrade(volume), notifier.clone());
+        let (weak, refreshing) = (Arc::downgrade(&volume), notifier.clone());
         volume.locking.set_refresh(Box::new(move |inode, reply| match weak.upgrade() {
             Some(volume) => Keeper::refresh(&volume, &refreshing, inode, reply),
             None => reply.ok(),
@@ -72,7 +83,7 @@ impl Session {
                 tracing::error!(path = shown, %error, "a mount stopped serving");
             }
         };
-        let server = thread::Builder::new().name("mount".to_owned()).spawn(serve).map_err(cannot)?;
+        let server = thread::Builder::new().name("mount".to_owned()).spawn(serve)?;
         Ok((server, notifier))
     }
 
@@ -81,9 +92,14 @@ impl Session {
         &self.volume
     }
 
-    /// Whether it still serves: somebody may have unmounted it without asking the daemon.
+    /// Whether a thread of it has died, so that it must be ended.
+    pub fn is_broken(&self) -> bool {
+        self.roll.is_broken()
+    }
+
+    /// Whether it is still there: somebody may have unmounted it without asking the daemon.
     pub fn is_serving(&self) -> bool {
-        self.server.as_ref().is_some_and(|server| !server.is_finished())
+        self.is_broken() || self.server.as_ref().is_some_and(|server| !server.is_finished())
     }
 
     /// Has the kernel ask anew for everything that it keeps.
@@ -104,7 +120,7 @@ impl Session {
                 return Err(Problem::new(Code::Busy, detail).with_hint(hint));
             }
             Err(errno) => {
-                let error = std::io::Error::from(errno);
+                let error = io::Error::from(errno);
                 return Err(Problem::new(Code::Io, format!("cannot unmount {}: {error}", self.path.display())));
             }
         }
@@ -117,7 +133,7 @@ impl Session {
         if host::unmount_idle(&self.path).is_err() && self.is_serving() {
             self.sync();
             if let Err(errno) = host::detach(&self.path) {
-                let error = std::io::Error::from(errno);
+                let error = io::Error::from(errno);
                 tracing::warn!(path = %self.path.display(), %error, "cannot unmount");
             }
         }

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::thread;
 
 use cow_api::time::Time;
@@ -37,6 +37,7 @@ pub struct Mounts {
     /// Held by one verb at a time; the table itself is never held while the host works.
     changing: Mutex<()>,
     table: Mutex<BTreeMap<PathBuf, Entry>>,
+    itself: Weak<Self>,
 }
 
 struct Entry {
@@ -47,8 +48,8 @@ struct Entry {
 
 impl Mounts {
     /// No mounts yet of `views`, whose pool is in the directory `pool`, with the locks of all fronts.
-    pub fn new(views: Arc<dyn Views>, locks: Arc<Locks>, pool: &Path) -> Self {
-        Self {
+    pub fn new(views: Arc<dyn Views>, locks: Arc<Locks>, pool: &Path) -> Arc<Self> {
+        Arc::new_cyclic(|itself| Self {
             views,
             pool: pool.to_owned(),
             record: Record::new(pool),
@@ -56,7 +57,8 @@ impl Mounts {
             counting: Arc::default(),
             changing: Mutex::default(),
             table: Mutex::default(),
-        }
+            itself: itself.clone(),
+        })
     }
 
     /// Makes the mounts again that were there when the daemon ended, as far as that can be done.
@@ -117,11 +119,52 @@ impl Mounts {
         let real = host::mount_point(&order.path, &self.pool)?;
         let locking = Locking::new(self.locks.clone(), &view, &host::text(&real));
         let volume = Arc::new(Volume::new(view, locking, order.options, self.counting.clone()));
-        let session = Session::start(real.clone(), &order.name, volume, order.options)?;
+        let broken = Self::mender(self.itself.clone(), real.clone());
+        let session = Session::start(real.clone(), &order.name, volume, order.options, broken)?;
         let order = Order { path: real.clone(), ..order };
         let session = Ok((session, clock::time(clock::now())));
         self.table.lock().insert(real.clone(), Entry { order, session });
         Ok(real)
+    }
+
+    /// What has a mount made anew, in a thread of its own.
+    fn mender(itself: Weak<Self>, path: PathBuf) -> Box<dyn Fn() + Send + Sync> {
+        Box::new(move || {
+            let (itself, path) = (itself.clone(), path.clone());
+            let mend = move || {
+                if let Some(itself) = itself.upgrade() {
+                    itself.mend(&path);
+                }
+            };
+            if let Err(error) = thread::Builder::new().name("mount-mender".to_owned()).spawn(mend) {
+                tracing::error!(%error, "cannot mend a mount");
+            }
+        })
+    }
+
+    /// Ends a mount of which a thread has died, with errors for who uses it, and mounts again.
+    fn mend(&self, path: &Path) {
+        let _changing = self.changing.lock();
+        let broken = {
+            let mut table = self.table.lock();
+            let is_broken = table
+                .get(path)
+                .is_some_and(|entry| entry.session.as_ref().is_ok_and(|(session, _)| session.is_broken()));
+            // It stays in the table, as it stays ordered.
+            let mending = Err("it is being mounted again".to_owned());
+            let entry = table.get_mut(path).filter(|_| is_broken);
+            entry.map(|entry| (entry.order.clone(), std::mem::replace(&mut entry.session, mending)))
+        };
+        let Some((order, session)) = broken else { return };
+        drop(session);
+        let shown = path.display().to_string();
+        match self.begin(order.clone()) {
+            Ok(_) => tracing::error!(path = shown, "a thread of a mount died of a mistake; it was mounted again"),
+            Err(problem) => {
+                tracing::error!(path = shown, %problem, "a thread of a mount died of a mistake; cannot mount again");
+                self.table.lock().insert(path.to_owned(), Entry { order, session: Err(problem.detail) });
+            }
+        }
     }
 
     fn view(&self, order: &Order) -> Result<View, Problem> {

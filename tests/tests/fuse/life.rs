@@ -4,6 +4,7 @@ use std::fs::{self, File};
 use std::io::Write;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
@@ -119,11 +120,29 @@ fn who_has_files_open_keeps_a_mount_unless_it_is_forced() {
         let path = host.mount("prod", json!({}));
         assert_eq!(text(&path.join("f")), "kept too");
         // By the host's own command it can be ended as well.
-        assert!(std::process::Command::new("umount").arg(&path).status().unwrap().success());
+        assert!(Command::new("umount").arg(&path).status().unwrap().success());
         let until = Instant::now() + Duration::from_secs(20);
         while !host.mounts().is_empty() {
             assert!(Instant::now() < until, "the daemon does not see that somebody else has unmounted it");
         }
+    });
+}
+
+#[test]
+fn a_mount_is_ended_by_a_path_from_where_one_is() {
+    in_namespace("life::a_mount_is_ended_by_a_path_from_where_one_is", || {
+        let host = Host::new("prod");
+        let parent = host.scratch.path().to_owned();
+        fs::create_dir_all(parent.join("a/b")).unwrap();
+        for (directory, path) in [(parent.clone(), "a/b"), (parent.clone(), "./a/b"), (parent.join("a"), "b")] {
+            for verb in [&["mount", "prod", path][..], &["umount", path]] {
+                let mut command = Command::new(env!("CARGO_BIN_EXE_cowctl-under-test"));
+                command.args(verb).current_dir(&directory).env("COW_SOCKET", host.setup.socket());
+                let (code, _, said) = host.setup.run(&mut command);
+                assert_eq!((code, said.as_str()), (Some(0), ""), "{verb:?}");
+            }
+        }
+        assert!(host.mounts().is_empty());
     });
 }
 

@@ -6,6 +6,7 @@
 mod differential;
 mod life;
 mod programs;
+mod times;
 
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
