@@ -10,13 +10,13 @@ pub mod idle;
 pub mod metrics;
 pub mod notify;
 pub mod secrets;
+pub mod state;
 
 pub mod damage;
 pub mod events;
 pub mod locks;
 pub mod logging;
 pub mod shares;
-pub mod state;
 
 pub mod config;
 pub mod jobs;

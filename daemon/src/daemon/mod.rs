@@ -88,7 +88,7 @@ impl Daemon {
         let scrubber = Scrubber::start(pool.clone(), pace, damages, events.clone());
         let scrubber = Arc::new(scrubber.map_err(|error| failure(&error, failure::THREADS))?);
         let limits = Limits { running: config.jobs_running_max, kept: config.jobs_kept_max };
-        let jobs = Jobs::new(limits, events.clone());
+        let jobs = Jobs::new(limits, events.clone(), state.clone())?;
         let (shares, locks) = (Arc::new(Shares::default()), Arc::new(Locks::default()));
         let service = Service::new(Parts {
             pool: pool.clone(),
@@ -113,6 +113,7 @@ impl Daemon {
         maintenance.when_quiet(Box::new(move || front.release_memory()));
         mounts.restore();
         let virtualization = Arc::new(Virtualization::new(service.clone(), state));
+        virtualization.recover();
         let verbs = Verbs { service: service.clone(), virtualization };
         let control = Control::start(listeners, verbs, token);
         let control = control.map_err(|error| failure(&error, failure::THREADS))?;

@@ -1,8 +1,10 @@
 //! Long work on threads of its own: progress, cancel, history.
 //!
 //! Invariant: a job ends exactly once, as done, failed or cancelled, also when its work panics; jobs that wait,
-//! run and are remembered are bounded.
+//! run and are remembered are bounded. What a killed daemon left unended stays so until [`Jobs::conclude`] says how
+//! it ended.
 
+mod history;
 mod state;
 mod ticket;
 
@@ -11,12 +13,12 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
-use cow_api::v1::{Code, Happening, Job, JobKind, JobReport, JobState, Problem};
+use cow_api::v1::{Code, Happening, Job, JobKind, JobLog, JobReport, JobState, Problem};
 use parking_lot::{Condvar, Mutex};
 
 use crate::events::Events;
 use crate::jobs::state::State;
-pub use crate::jobs::ticket::Ticket;
+pub use crate::jobs::ticket::{News, Ticket};
 
 /// Most jobs that wait.
 const QUEUED_MAX: usize = 1000;
@@ -37,6 +39,7 @@ pub struct Limits {
 pub struct Jobs {
     limits: Limits,
     events: Arc<Events>,
+    memory: Arc<crate::state::State>,
     state: Mutex<State>,
     changed: Condvar,
     /// For the threads of jobs.
@@ -44,12 +47,17 @@ pub struct Jobs {
 }
 
 impl Jobs {
-    /// No jobs yet.
-    pub fn new(limits: Limits, events: Arc<Events>) -> Arc<Self> {
-        Arc::new_cyclic(|this| {
-            let (state, changed, this) = (Mutex::default(), Condvar::new(), this.clone());
-            Self { limits, events, state, changed, this }
-        })
+    /// The jobs that `memory` knows of, and no others yet.
+    pub fn new(limits: Limits, events: Arc<Events>, memory: Arc<crate::state::State>) -> Result<Arc<Self>, Problem> {
+        let remembered = history::all(&memory)?;
+        Ok(Arc::new_cyclic(|this: &Weak<Self>| {
+            let mut state = State::default();
+            for job in remembered {
+                let ticket = ticket(this, job.job.id);
+                state.restore(job, ticket);
+            }
+            Self { limits, events, memory, state: Mutex::new(state), changed: Condvar::new(), this: this.clone() }
+        }))
     }
 
     /// Begins a job, or queues it behind others. `Unavailable` when too many wait, or the daemon stops.
@@ -62,14 +70,15 @@ impl Jobs {
         if state.queued() >= QUEUED_MAX {
             return Err(refused("too many jobs wait").with_hint("wait for some to end, or cancel them"));
         }
-        let this = self.this.clone();
-        let id = state.add(kind, subject, work, |id| {
-            Ticket::new(Box::new(move || {
-                if let Some(jobs) = this.upgrade() {
-                    jobs.tell_progress(id);
-                }
-            }))
-        });
+        let id = state.add(kind, subject, work, |id| ticket(&self.this, id));
+        // A job that is done but forgotten would be bad, one that cannot begin is only late.
+        if let Some(remembered) = state.remembered(id)
+            && let Err(problem) = history::save(&self.memory, &remembered)
+        {
+            let _work = state.unqueue(id);
+            state.end(id, Err(problem.clone()));
+            return Err(refused(&problem.detail));
+        }
         self.begin_some(&mut state);
         let job = state.shown(id)?;
         // Told with the lock held, so that no later news of the job comes before this.
@@ -102,17 +111,54 @@ impl Jobs {
     }
 
     fn end(&self, state: &mut State, id: u64, outcome: Result<JobReport, Problem>) {
-        if let Some(job) = state.end(id, outcome, self.limits.kept) {
-            self.tell(&job);
-            self.changed.notify_all();
+        let Some(job) = state.end(id, outcome) else { return };
+        self.remember(state, id);
+        while let Some(oldest) = state.forget(self.limits.kept) {
+            if let Err(problem) = history::forget(&self.memory, oldest) {
+                tracing::warn!(job = oldest, %problem, "cannot forget an old job");
+            }
+        }
+        self.tell(&job);
+        self.changed.notify_all();
+    }
+
+    fn remember(&self, state: &State, id: u64) {
+        if let Some(remembered) = state.remembered(id)
+            && let Err(problem) = history::save(&self.memory, &remembered)
+        {
+            tracing::error!(job = id, %problem, "cannot remember how far a job is");
         }
     }
 
-    fn tell_progress(&self, id: u64) {
+    fn hear(&self, id: u64, news: News) {
         let state = self.state.lock();
+        if news == News::Step {
+            self.remember(&state, id);
+        }
         if let Ok(job) = state.shown(id) {
             self.tell(&job);
         }
+    }
+
+    /// Jobs that an earlier daemon did not see the end of.
+    pub fn interrupted(&self) -> Vec<Job> {
+        let state = self.state.lock();
+        state.interrupted().into_iter().filter_map(|id| state.shown(id).ok()).collect()
+    }
+
+    /// The ticket of a job that was interrupted, to go on telling what happens.
+    pub fn ticket(&self, id: u64) -> Result<Arc<Ticket>, Problem> {
+        self.state.lock().ticket(id).cloned()
+    }
+
+    /// Says how a job that was interrupted has ended.
+    pub fn conclude(&self, id: u64, outcome: Result<JobReport, Problem>) {
+        self.end(&mut self.state.lock(), id, outcome);
+    }
+
+    /// What happened in a job.
+    pub fn log(&self, id: u64) -> Result<JobLog, Problem> {
+        Ok(JobLog { lines: self.state.lock().ticket(id)?.lines() })
     }
 
     fn tell(&self, job: &Job) {
@@ -188,6 +234,16 @@ impl Jobs {
         }
         true
     }
+}
+
+fn ticket(jobs: &Weak<Jobs>, id: u64) -> Ticket {
+    let jobs = jobs.clone();
+    let tell = move |news| {
+        if let Some(jobs) = jobs.upgrade() {
+            jobs.hear(id, news);
+        }
+    };
+    Ticket::new(id, Box::new(tell))
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use cow_api::v1::{Code, Job, JobKind, JobReport, JobState, Problem, Progress};
 
 use crate::clock;
+use crate::jobs::history::Remembered;
 use crate::jobs::{Ticket, Work};
 
 /// Which jobs there are.
@@ -25,6 +26,8 @@ pub struct State {
 struct Entry {
     job: Job,
     ticket: Arc<Ticket>,
+    /// Whether it was cut off by the end of an earlier daemon, and nobody has said yet how it ended.
+    is_interrupted: bool,
 }
 
 impl Entry {
@@ -33,7 +36,7 @@ impl Entry {
     }
 
     fn shown(&self) -> Job {
-        let running = self.state() == JobState::Running;
+        let running = self.state() == JobState::Running && !self.is_interrupted;
         let progress = if running { self.ticket.shown(JobState::Running) } else { self.job.progress };
         Job { progress, ..self.job.clone() }
     }
@@ -62,9 +65,30 @@ impl State {
             problem: None,
             report: None,
         };
-        self.jobs.insert(id, Entry { job, ticket: Arc::new(ticket(id)) });
+        self.jobs.insert(id, Entry { job, ticket: Arc::new(ticket(id)), is_interrupted: false });
         self.queue.push_back((id, work));
         id
+    }
+
+    /// Takes over a job of an earlier daemon.
+    pub fn restore(&mut self, remembered: Remembered, ticket: Ticket) {
+        let Remembered { job, lines } = remembered;
+        ticket.restore(lines);
+        let (id, is_interrupted) = (job.id, !job.progress.state.has_ended());
+        self.ended_count += usize::from(!is_interrupted);
+        self.last_id = self.last_id.max(id);
+        self.jobs.insert(id, Entry { job, ticket: Arc::new(ticket), is_interrupted });
+    }
+
+    /// Jobs of an earlier daemon of which nobody has said how they ended.
+    pub fn interrupted(&self) -> Vec<u64> {
+        self.jobs.iter().filter(|(_, entry)| entry.is_interrupted).map(|(id, _)| *id).collect()
+    }
+
+    /// A job as it is to be remembered.
+    pub fn remembered(&self, id: u64) -> Option<Remembered> {
+        let entry = self.jobs.get(&id)?;
+        Some(Remembered { job: entry.shown(), lines: entry.ticket.lines() })
     }
 
     /// Moves the first of the queue to those that run.
@@ -77,15 +101,16 @@ impl State {
         Some((id, entry.ticket.clone(), work))
     }
 
-    /// Notes how a job ended, and forgets the oldest that has, when there are more than `kept_max`.
-    pub fn end(&mut self, id: u64, outcome: Result<JobReport, Problem>, kept_max: usize) -> Option<Job> {
+    /// Notes how a job ended. Nothing where it has ended already.
+    pub fn end(&mut self, id: u64, outcome: Result<JobReport, Problem>) -> Option<Job> {
         let entry = self.jobs.get_mut(&id).filter(|entry| !entry.state().has_ended())?;
         let ended = match &outcome {
             Ok(_) => JobState::Done,
             Err(problem) if problem.code == Code::Cancelled => JobState::Cancelled,
             Err(_) => JobState::Failed,
         };
-        self.running -= usize::from(entry.state() == JobState::Running);
+        self.running -= usize::from(entry.state() == JobState::Running && !entry.is_interrupted);
+        entry.is_interrupted = false;
         entry.job.progress = entry.ticket.shown(ended);
         entry.job.ended = Some(clock::time(clock::now()));
         match outcome {
@@ -95,20 +120,18 @@ impl State {
         let job = entry.job.clone();
         *self.ended.entry((job.kind, ended)).or_default() += 1;
         self.ended_count += 1;
-        self.forget(kept_max);
         Some(job)
     }
 
-    fn forget(&mut self, kept_max: usize) {
+    /// Forgets the oldest job that has ended, if more than `kept_max` have. Returns which.
+    pub fn forget(&mut self, kept_max: usize) -> Option<u64> {
         if self.ended_count <= kept_max {
-            return;
+            return None;
         }
-        // Called at every end, so there is never more than one too many.
-        let oldest = self.jobs.iter().find(|(_, entry)| entry.state().has_ended()).map(|(id, _)| *id);
-        if let Some(oldest) = oldest {
-            self.jobs.remove(&oldest);
-            self.ended_count -= 1;
-        }
+        let oldest = self.jobs.iter().find(|(_, entry)| entry.state().has_ended()).map(|(id, _)| *id)?;
+        self.jobs.remove(&oldest);
+        self.ended_count -= 1;
+        Some(oldest)
     }
 
     /// A job as it is now.
@@ -122,8 +145,8 @@ impl State {
     }
 
     /// A job's ticket.
-    pub fn ticket(&self, id: u64) -> Result<&Ticket, Problem> {
-        self.jobs.get(&id).map(|entry| &*entry.ticket).ok_or_else(|| missing(id))
+    pub fn ticket(&self, id: u64) -> Result<&Arc<Ticket>, Problem> {
+        self.jobs.get(&id).map(|entry| &entry.ticket).ok_or_else(|| missing(id))
     }
 
     /// Takes a job's work away. To be dropped without the lock held: what the work owns may take its time to go.
@@ -139,7 +162,7 @@ impl State {
 
     /// Asks all that run to stop.
     pub fn cancel_all(&self) {
-        self.jobs.values().for_each(|entry| entry.ticket.cancel());
+        self.jobs.values().filter(|entry| !entry.is_interrupted).for_each(|entry| entry.ticket.cancel());
     }
 
     /// How many wait.

@@ -1,6 +1,6 @@
 use std::sync::mpsc::{Receiver, Sender, channel};
 
-use cow_api::v1::TransferReport;
+use cow_api::v1::{JobLevel, TransferReport};
 
 use super::*;
 use crate::events::Heard;
@@ -9,7 +9,18 @@ const LONG: Duration = Duration::from_secs(60);
 
 fn jobs(running: usize, kept: usize) -> (Arc<Jobs>, Arc<Events>) {
     let events = Arc::new(Events::default());
-    (Jobs::new(Limits { running, kept }, events.clone()), events)
+    (Jobs::new(Limits { running, kept }, events.clone(), memory()).unwrap(), events)
+}
+
+/// A state of its own, in memory as far as anybody else is concerned: its files have no names any more.
+fn memory() -> Arc<crate::state::State> {
+    static COUNT: std::sync::atomic::AtomicU32 = std::sync::atomic::AtomicU32::new(0);
+    let number = COUNT.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+    // In memory, as a thousand jobs are two thousand syncs.
+    let path = std::path::PathBuf::from(format!("/dev/shm/cow-jobs-{}-{number}", std::process::id()));
+    let state = crate::state::State::open(&path).unwrap();
+    std::fs::remove_dir_all(&path).unwrap();
+    Arc::new(state)
 }
 
 fn done() -> Result<JobReport, Problem> {
@@ -107,4 +118,64 @@ fn history_and_queue_are_bounded() {
     let left: Vec<u64> = jobs.list().iter().map(|job| job.id).collect();
     assert_eq!(left, [last, last - 1, last - 2]);
     assert_eq!(jobs.get(running).unwrap_err().code, Code::NotFound);
+}
+
+#[test]
+fn jobs_and_their_logs_are_remembered_over_a_restart_and_interrupted_ones_end_once() {
+    let memory = memory();
+    let started = || Jobs::new(Limits { running: 1, kept: 3 }, Arc::default(), memory.clone()).unwrap();
+    let first = started();
+    let done_id = start(
+        &first,
+        Box::new(|ticket| {
+            ticket.note(JobLevel::Info, "hello");
+            done()
+        }),
+    );
+    first.wait(done_id, LONG).unwrap();
+    let (release, work) = gated();
+    let cut = start(
+        &first,
+        Box::new(move |ticket| {
+            ticket.step("the first step");
+            work(ticket)
+        }),
+    );
+    let waiting = start(&first, Box::new(|_| done()));
+    while history::all(&memory)
+        .unwrap()
+        .iter()
+        .all(|remembered| remembered.job.id != cut || remembered.lines.is_empty())
+    {
+        std::thread::yield_now();
+    }
+    // As after kill -9: the first daemon's memory is not asked any more.
+    let second = started();
+    assert_eq!(second.interrupted().iter().map(|job| job.id).collect::<Vec<_>>(), [cut, waiting]);
+    assert_eq!(state(&second, done_id), JobState::Done);
+    assert_eq!(second.log(done_id).unwrap().lines[0].text, "hello");
+    assert_eq!(second.log(cut).unwrap().lines[0].text, "the first step");
+    second.ticket(cut).unwrap().step("undoing it");
+    second.conclude(cut, Err(Problem::new(Code::Unavailable, "cowd was killed; undone")));
+    second.conclude(waiting, Err(Problem::new(Code::Cancelled, "it had not begun")));
+    second.conclude(waiting, done());
+    assert_eq!((state(&second, cut), state(&second, waiting)), (JobState::Failed, JobState::Cancelled));
+    let next = start(&second, Box::new(|_| done()));
+    assert_eq!(next, waiting + 1, "numbers go on");
+    second.wait(next, LONG).unwrap();
+    let third = started();
+    assert_eq!(third.list().iter().map(|job| job.id).collect::<Vec<_>>(), [next, waiting, cut]);
+    assert_eq!(third.log(cut).unwrap().lines.last().unwrap().text, "undoing it");
+    release.send(done()).unwrap();
+}
+
+#[test]
+fn a_log_is_bounded_and_keeps_what_matters() {
+    let ticket = Ticket::new(1, Box::new(|_| {}));
+    (0..20_000).for_each(|number| ticket.note(JobLevel::Debug, number.to_string()));
+    ticket.note(JobLevel::Error, "é".repeat(1 << 20));
+    let lines = ticket.lines();
+    assert_eq!(lines.len(), 10_002);
+    assert!(lines[10_000].text.len() < 140 << 10 && lines[10_000].text.ends_with("[cut]"));
+    assert!(lines[10_001].text.starts_with("10000 more lines"), "{}", lines[10_001].text);
 }

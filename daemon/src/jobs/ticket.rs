@@ -1,21 +1,48 @@
-//! What a job has in hand: tells how far it is, and hears that it shall stop.
+//! What a job has in hand: tells how far it is and what it did, and hears that it shall stop.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use cow_api::v1::{Code, JobState, Problem, Progress};
+use cow_api::v1::{Code, JobLevel, JobLine, JobState, Problem, Progress};
 use parking_lot::Mutex;
+
+use crate::clock;
 
 /// The shortest time between two events of one job's progress, and between two looks at its rate.
 const PACE: Duration = Duration::from_millis(250);
 /// How much of the rate comes from before, of 1.
 const MEMORY: f64 = 0.8;
 
+/// Most lines of a job's log.
+const LINES_MAX: usize = 10_000;
+/// Most bytes of a line, and of the lines of a log together.
+const LINE_LEN_MAX: usize = 128 << 10;
+const LOG_LEN_MAX: usize = 4 << 20;
+
+/// What a ticket's holder does as it gets on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum News {
+    /// It got on.
+    Progress,
+    /// It begins a step, which is to be remembered over a restart.
+    Step,
+}
+
 /// What a job has in hand.
 pub struct Ticket {
+    id: u64,
     is_cancelled: AtomicBool,
     meter: Mutex<Meter>,
-    tell: Box<dyn Fn() + Send + Sync>,
+    lines: Mutex<Lines>,
+    tell: Box<dyn Fn(News) + Send + Sync>,
+}
+
+/// A job's log, of bounded length.
+#[derive(Default)]
+struct Lines {
+    kept: Vec<JobLine>,
+    length: usize,
+    left_out: u64,
 }
 
 /// How far it is, and how fast.
@@ -31,16 +58,45 @@ struct Meter {
 }
 
 impl Ticket {
-    /// A ticket whose holder's progress is told by calling `tell` now and then.
-    pub fn new(tell: Box<dyn Fn() + Send + Sync>) -> Self {
-        Self { is_cancelled: AtomicBool::new(false), meter: Mutex::default(), tell }
+    /// The ticket of job `id`, whose news are told by calling `tell` now and then.
+    pub fn new(id: u64, tell: Box<dyn Fn(News) + Send + Sync>) -> Self {
+        Self { id, is_cancelled: AtomicBool::new(false), meter: Mutex::default(), lines: Mutex::default(), tell }
+    }
+
+    /// The job's number.
+    pub fn id(&self) -> u64 {
+        self.id
+    }
+
+    /// Begins a step: tells it, and has it remembered over a restart. Returns whether to go on.
+    pub fn step(&self, text: impl Into<String>) -> bool {
+        self.note(JobLevel::Step, text);
+        (self.tell)(News::Step);
+        !self.is_cancelled()
+    }
+
+    /// Adds to the job's log, which is bounded: what is too much is left out, and counted.
+    pub fn note(&self, level: JobLevel, text: impl Into<String>) {
+        let at = clock::time(clock::now());
+        self.lines.lock().add(JobLine { at, level, text: text.into() });
+    }
+
+    /// The job's log.
+    pub fn lines(&self) -> Vec<JobLine> {
+        self.lines.lock().shown()
+    }
+
+    /// Puts the lines of before a restart in front.
+    pub(super) fn restore(&self, lines: Vec<JobLine>) {
+        let mut log = self.lines.lock();
+        lines.into_iter().for_each(|line| log.add(line));
     }
 
     /// Says that `done` bytes are done, of `total` where that is known. Returns whether to go on.
     pub fn progress(&self, done: u64, total: Option<u64>) -> bool {
         let due = self.meter.lock().update(done, total, Instant::now());
         if due {
-            (self.tell)();
+            (self.tell)(News::Progress);
         }
         !self.is_cancelled()
     }
@@ -69,6 +125,33 @@ impl Ticket {
     /// How far it is, in that state.
     pub(super) fn shown(&self, state: JobState) -> Progress {
         self.meter.lock().shown(state)
+    }
+}
+
+impl Lines {
+    fn add(&mut self, mut line: JobLine) {
+        if line.text.len() > LINE_LEN_MAX {
+            let end = line.text.floor_char_boundary(LINE_LEN_MAX);
+            line.text.truncate(end);
+            line.text.push_str(" [cut]");
+        }
+        // What matters most is let in although the rest has filled the log: steps and errors are few.
+        let matters = matches!(line.level, JobLevel::Step | JobLevel::Error) && self.kept.len() < 2 * LINES_MAX;
+        if matters || self.kept.len() < LINES_MAX && self.length + line.text.len() <= LOG_LEN_MAX {
+            self.length += line.text.len();
+            self.kept.push(line);
+        } else {
+            self.left_out += 1;
+        }
+    }
+
+    fn shown(&self) -> Vec<JobLine> {
+        let mut lines = self.kept.clone();
+        if let (Some(last), count @ 1..) = (lines.last(), self.left_out) {
+            let text = format!("{count} more lines were left out, as the log had become too long");
+            lines.push(JobLine { at: last.at, level: JobLevel::Info, text });
+        }
+        lines
     }
 }
 

@@ -64,19 +64,11 @@ impl Service {
         let ended = self.jobs().ended();
         let mut samples: Vec<([(&str, &str); 2], u64)> = ended
             .iter()
-            .map(|((kind, state), count)| ([("kind", kind_name(*kind)), ("state", state_name(*state))], *count))
+            .map(|((kind, state), count)| ([("kind", JobKind::as_str(*kind)), ("state", state_name(*state))], *count))
             .collect();
         samples.sort_unstable();
         let samples = samples.iter().map(|(labels, count)| (labels as Labels<'_>, *count));
         page.counters("cow_jobs_ended_total", "Jobs that have ended.", samples);
-    }
-}
-
-fn kind_name(kind: JobKind) -> &'static str {
-    match kind {
-        JobKind::Import => "import",
-        JobKind::Export => "export",
-        JobKind::Verify => "verify",
     }
 }
 

@@ -4,6 +4,8 @@
 
 use std::sync::Arc;
 
+use cow_api::v1::{Code, JobState, Problem};
+
 use crate::service::Service;
 use crate::state::State;
 
@@ -31,6 +33,17 @@ impl Virtualization {
     /// The verbs below.
     pub fn service(&self) -> &Arc<Service> {
         &self.service
+    }
+
+    /// Says of jobs that an earlier daemon left how they ended. To be called once, before new ones begin.
+    pub fn recover(&self) {
+        for job in self.service.jobs().interrupted() {
+            let problem = match job.progress.state {
+                JobState::Queued => Problem::new(Code::Cancelled, "the daemon stopped before it began"),
+                _ => Problem::new(Code::Unavailable, "the daemon stopped while it ran").with_hint("begin it again"),
+            };
+            self.service.jobs().conclude(job.id, Err(problem));
+        }
     }
 
     /// What is remembered.

@@ -1,7 +1,9 @@
 //! What answers look like to people, where several commands print the same.
 
 use cow_api::size::ByteSize;
-use cow_api::v1::{Damage, Dataset, Job, JobKind, JobReport, JobState, Origin, Snapshot, TransferReport, VerifyReport};
+use cow_api::v1::{
+    Damage, Dataset, Job, JobKind, JobReport, JobState, Origin, Snapshot, SourceReport, TransferReport, VerifyReport,
+};
 
 use crate::commands::Session;
 use crate::failure::Failure;
@@ -58,7 +60,8 @@ pub fn job(session: &Session<'_>, job: &Job) -> Result<(), Failure> {
     session.output.result("job", job, || match &job.report {
         Some(JobReport::Import(report) | JobReport::Export(report)) => transfer(session, job, report),
         Some(JobReport::Verify(report)) => verification(session, report),
-        None => session.output.line(&job_line(job)),
+        Some(JobReport::Source(report)) => source(session, job, report),
+        Some(JobReport::Plain) | None => session.output.line(&job_line(job)),
     })?;
     match &job.report {
         Some(JobReport::Verify(report)) if !report.damage.is_empty() => Err(Failure::Told(10)),
@@ -83,13 +86,21 @@ pub fn job_state(state: JobState) -> &'static str {
     }
 }
 
-/// A kind of job as people say it.
-pub fn job_kind(kind: JobKind) -> &'static str {
-    match kind {
-        JobKind::Import => "import",
-        JobKind::Export => "export",
-        JobKind::Verify => "verify",
-    }
+fn source(session: &Session<'_>, job: &Job, report: &SourceReport) -> Result<(), Failure> {
+    let took = took(job);
+    let stored = report.stored.map_or_else(String::new, |bytes| format!(", {} stored", ByteSize(bytes)));
+    let snapshot = report.snapshot.as_ref().map_or_else(String::new, |name| format!(": {}", one_line(name)));
+    let line = format!("{} of {} is done{took}{snapshot}{stored}", job.kind.as_str(), one_line(&report.source));
+    session.output.line(&line)
+}
+
+/// How long a job took, behind a sentence.
+fn took(job: &Job) -> String {
+    job.started.zip(job.ended).map_or_else(String::new, |(started, ended)| {
+        let seconds = (ended.seconds - started.seconds) as f64
+            + (f64::from(ended.nanoseconds) - f64::from(started.nanoseconds)) / 1e9;
+        format!(" in {seconds:.1}s")
+    })
 }
 
 fn transfer(session: &Session<'_>, job: &Job, report: &TransferReport) -> Result<(), Failure> {
@@ -99,11 +110,7 @@ fn transfer(session: &Session<'_>, job: &Job, report: &TransferReport) -> Result
     }
     let done = if job.kind == JobKind::Import { "Imported" } else { "Exported" };
     let bytes = ByteSize(*bytes);
-    let took = job.started.zip(job.ended).map_or_else(String::new, |(started, ended)| {
-        let seconds = (ended.seconds - started.seconds) as f64
-            + (f64::from(ended.nanoseconds) - f64::from(started.nanoseconds)) / 1e9;
-        format!(" in {seconds:.1}s")
-    });
+    let took = took(job);
     session.output.line(&format!("{done} {files} files, {directories} directories and {others} others, {bytes}{took}"))
 }
 

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::time::Time;
-use crate::v1::{Problem, TransferReport, VerifyReport};
+use crate::v1::{Problem, SourceReport, TransferReport, VerifyReport};
 
 /// What a job does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -16,6 +16,66 @@ pub enum JobKind {
     Export,
     /// Reads and checks.
     Verify,
+    /// Looks for installations and datasets on an environment.
+    Discover,
+    /// Links a dSource and syncs it for the first time.
+    Link,
+    /// Syncs a dSource.
+    Sync,
+    /// Provisions a VDB, also an empty one.
+    Provision,
+    /// Gives a VDB the content of another snapshot of what it was provisioned from.
+    Refresh,
+    /// Gives a VDB the content of a snapshot of its own.
+    Rewind,
+    /// Takes a snapshot of a VDB.
+    Snapshot,
+    /// Starts a VDB.
+    Start,
+    /// Stops a VDB.
+    Stop,
+    /// Mounts a source on its hosts again, and starts it.
+    Enable,
+    /// Stops a source, and unmounts it from its hosts.
+    Disable,
+    /// Deletes a VDB, or unlinks a dSource.
+    Delete,
+    /// Copies a snapshot to a host as plain files (virtual to physical).
+    Physical,
+    /// Changes an installed plugin, or what it runs in.
+    Plugin,
+    /// Destroys the snapshots that a policy no longer keeps.
+    Retain,
+    /// A kind that this version does not know.
+    #[serde(other)]
+    Unknown,
+}
+
+impl JobKind {
+    /// Its text, as in JSON.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Import => "import",
+            Self::Export => "export",
+            Self::Verify => "verify",
+            Self::Discover => "discover",
+            Self::Link => "link",
+            Self::Sync => "sync",
+            Self::Provision => "provision",
+            Self::Refresh => "refresh",
+            Self::Rewind => "rewind",
+            Self::Snapshot => "snapshot",
+            Self::Start => "start",
+            Self::Stop => "stop",
+            Self::Enable => "enable",
+            Self::Disable => "disable",
+            Self::Delete => "delete",
+            Self::Physical => "physical",
+            Self::Plugin => "plugin",
+            Self::Retain => "retain",
+            Self::Unknown => "unknown",
+        }
+    }
 }
 
 /// How far a job is.
@@ -102,6 +162,45 @@ pub enum JobReport {
     Export(TransferReport),
     /// A verification.
     Verify(VerifyReport),
+    /// What was done with a dSource or VDB.
+    Source(SourceReport),
+    /// Nothing that there is more to say of.
+    Plain,
+}
+
+/// What happened in a job, as far as it has been told.
+#[derive(Clone, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct JobLog {
+    /// The oldest first; in the middle some may be left out of a very long one.
+    pub lines: Vec<JobLine>,
+}
+
+/// A line of a job's log.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct JobLine {
+    /// When.
+    pub at: Time,
+    /// How much it matters, and who says it.
+    pub level: JobLevel,
+    /// What.
+    pub text: String,
+}
+
+/// How much a line of a job's log matters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum JobLevel {
+    /// For those who look for a mistake.
+    Debug,
+    /// Told by a plugin or hook.
+    Info,
+    /// A step of the job.
+    Step,
+    /// Something went wrong.
+    Error,
 }
 
 /// All jobs that are remembered.

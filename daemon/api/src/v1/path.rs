@@ -113,6 +113,11 @@ pub fn job(id: u64) -> String {
     format!("{JOBS}/{id}")
 }
 
+/// What happened in a job.
+pub fn job_log(id: u64) -> String {
+    format!("{}/log", job(id))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use cow_api::v1::{Export, Import, Job, Jobs, Problem, Verify};
+use cow_api::v1::{Export, Import, Job, JobLog, Jobs, Problem, Verify};
 
 use crate::control::call::Call;
 use crate::control::http::{Method, Response};
@@ -69,6 +69,16 @@ pub const ROUTES: &[Route] = &[
         handle: get,
     },
     Route {
+        method: Method::Get,
+        path: "/v1/jobs/{job}/log",
+        about: "Show what happened in a job",
+        query: &[],
+        takes: None,
+        status: 200,
+        answers: (JSON, Some(schema::<JobLog>)),
+        handle: log,
+    },
+    Route {
         method: Method::Delete,
         path: "/v1/jobs/{job}",
         about: "Cancel a job",
@@ -102,6 +112,10 @@ fn list(verbs: &Verbs, _: &Call) -> Result<Response, Problem> {
 fn get(verbs: &Verbs, call: &Call) -> Result<Response, Problem> {
     let patience = Duration::from_secs(call.query_number("wait", 0)?.min(WAIT_SECONDS_MAX));
     Ok(json(200, &verbs.service.jobs().wait(call.number("job")?, patience)?))
+}
+
+fn log(verbs: &Verbs, call: &Call) -> Result<Response, Problem> {
+    Ok(json(200, &verbs.service.jobs().log(call.number("job")?)?))
 }
 
 fn cancel(verbs: &Verbs, call: &Call) -> Result<Response, Problem> {

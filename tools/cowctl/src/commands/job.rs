@@ -1,21 +1,23 @@
 //! `cowctl job`: lists, follows and cancels jobs.
 
-use cow_api::v1::{Job, Jobs, path};
+use cow_api::v1::{Job, JobLevel, JobLog, Jobs, path};
 
 use crate::arguments::{Command, Given};
 use crate::commands::{NO_HEADER, PARSABLE, Session};
 use crate::failure::Failure;
 use crate::follow::follow;
-use crate::render::{self, job_kind, job_state};
+use crate::output::one_line;
+use crate::render::{self, job_state};
 use crate::table::{Cell, Style, Table};
 
 pub const COMMAND: Command = Command {
     name: "job",
-    about: "List, show, follow or cancel jobs",
-    operands: "[list | show ID | follow ID | cancel ID]",
+    about: "List, show, follow or cancel jobs, and print what they logged",
+    operands: "[list | show ID | log ID | follow ID | cancel ID]",
     count: 0..=2,
     flags: &[NO_HEADER, PARSABLE],
-    more: "Imports, exports and verifications are jobs: the daemon does them, whether somebody waits or not.",
+    more: "Imports, exports, verifications and all work with dSources and VDBs are jobs: the daemon does them, whether\n\
+           somebody waits or not. log prints what a job did, with * for its steps and ! for what went wrong.",
     run,
 };
 
@@ -27,6 +29,7 @@ fn run(session: &Session<'_>, given: &Given) -> Result<(), Failure> {
             let job: Job = session.client.get(&path::job(number(id)?))?;
             render::job(session, &job)
         }
+        ["log", id] => log(session, given, number(id)?),
         ["follow", id] => {
             let job: Job = session.client.get(&path::job(number(id)?))?;
             render::job(session, &follow(session, job)?)
@@ -37,7 +40,7 @@ fn run(session: &Session<'_>, given: &Given) -> Result<(), Failure> {
         }
         _ => Err(Failure::usage(
             format!("job: '{}' makes no sense", words.join(" ")),
-            "give list, or show, follow or cancel with a job's number",
+            "give list, or show, log, follow or cancel with a job's number",
         )),
     }
 }
@@ -60,10 +63,25 @@ fn list(session: &Session<'_>, given: &Given) -> Result<(), Failure> {
     })
 }
 
+fn log(session: &Session<'_>, given: &Given, id: u64) -> Result<(), Failure> {
+    let log: JobLog = session.client.get(&path::job_log(id))?;
+    session.output.result("log", &log, || {
+        log.lines.iter().try_for_each(|line| {
+            let at = Cell::Moment(line.at).show(given.has("parsable"));
+            let mark = match line.level {
+                JobLevel::Step => "*",
+                JobLevel::Error => "!",
+                JobLevel::Info | JobLevel::Debug => " ",
+            };
+            line.text.lines().try_for_each(|text| session.output.line(&format!("{at} {mark} {}", one_line(text))))
+        })
+    })
+}
+
 fn row(job: &Job) -> Vec<Cell> {
     vec![
         Cell::Number(job.id),
-        Cell::text(job_kind(job.kind)),
+        Cell::text(job.kind.as_str()),
         Cell::text(job_state(job.progress.state)),
         Cell::of(job.progress.percent, |percent| Cell::Text(format!("{percent:.0}%"))),
         Cell::Moment(job.created),
