@@ -18,7 +18,7 @@ pub struct HostError {
 }
 
 /// Why it was not done.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Why {
     /// No connection came about, or one that was lost before anything was sent: to try again is safe.
     #[error("it cannot be reached: {0}")]
