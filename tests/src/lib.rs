@@ -5,6 +5,7 @@ pub mod daemon;
 pub mod fuzz;
 pub mod history;
 pub mod host_tree;
+pub mod hosts;
 pub mod model;
 pub mod nfs_client;
 pub mod nfs_copy;

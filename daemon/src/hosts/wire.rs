@@ -27,11 +27,11 @@ pub const LINE: &str = concat!(
     "IFS= read -r greeting; printf %s \"$greeting\"; printf %s \"$greeting\" >&2; ",
     "read -r size login end; script=$(head -c \"$size\"); ",
     "case $script in *\"#$end\") ;; *) exit 1 ;; esac; ",
-    "exec 3<&0 </dev/null; ",
-    "( trap \"\" TERM; read -r rest <&3; kill -TERM 0; sleep 2; kill -KILL 0 ) >/dev/null 2>&1 & ",
+    "exec 3<&0 4>&2 </dev/null 2>/dev/null; ",
+    "( trap \"\" TERM; exec >/dev/null 4>&-; read -r rest <&3; kill -TERM 0; sleep 2; kill -KILL 0 ) & ",
     "watch=$!; exec 3<&-; set --; [ \"$login\" = 1 ] && set -- -l; ",
-    "bash \"$@\" -c \"eval \\\"\\$(cat <&3)\\\" 3<&-\" bash 3< <(printf %s \"$script\"); ",
-    "code=$?; printf %s \"$end:$code;\"; printf %s \"$end:$code;\" >&2; kill -KILL \"$watch\"",
+    "bash \"$@\" -c \"eval \\\"\\$(cat <&3)\\\" 3<&-\" bash 3< <(printf %s \"$script\") 2>&4 4>&-; ",
+    "code=$?; printf %s \"$end:$code;\"; printf %s \"$end:$code;\" >&4; kill -KILL \"$watch\"",
     "'",
 );
 
