@@ -9,6 +9,7 @@ pub mod hosts;
 pub mod model;
 pub mod nfs_client;
 pub mod nfs_copy;
+pub mod nfs_mount;
 pub mod nlm_client;
 pub mod pooled;
 pub mod postgres;

@@ -68,13 +68,20 @@ impl Call {
 }
 
 impl Set {
+    /// In place of a time: the server's own.
+    pub const NOW: (u32, u32) = (u32::MAX, u32::MAX);
+
     fn put(&self, mut to: Writer) -> Writer {
         for word in [self.mode, self.uid, self.gid] {
             to = word.map_or(to.clone().words(&[0]), |word| to.words(&[1, word]));
         }
         to = self.size.map_or(to.clone().words(&[0]), |size| to.words(&[1]).long(size));
         for time in [self.accessed, self.modified] {
-            to = time.map_or(to.clone().words(&[0]), |(seconds, nanos)| to.words(&[2, seconds, nanos]));
+            to = match time {
+                None => to.words(&[0]),
+                Some(Self::NOW) => to.words(&[1]),
+                Some((seconds, nanos)) => to.words(&[2, seconds, nanos]),
+            };
         }
         to
     }
