@@ -92,6 +92,15 @@ impl Call {
         let body = if self.body.is_empty() { b"{}" } else { &*self.body };
         serde_json::from_slice(body).map_err(|error| invalid(format!("the request's JSON is wrong: {error}")))
     }
+
+    /// The same of a body with secrets, of which an error must repeat nothing.
+    pub fn secret_body<T: DeserializeOwned>(&self) -> Result<T, Problem> {
+        serde_json::from_slice(&self.body).map_err(|error| {
+            let (line, column) = (error.line(), error.column());
+            invalid(format!("the request's JSON is wrong at line {line}, column {column}"))
+                .with_hint("/v1/openapi.json has its schema; the text is not repeated, as it may hold a secret")
+        })
+    }
 }
 
 fn invalid(detail: String) -> Problem {

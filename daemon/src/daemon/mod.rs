@@ -5,6 +5,7 @@
 
 mod failure;
 mod front;
+mod ground;
 mod rescue;
 mod store;
 
@@ -33,7 +34,7 @@ use crate::scrubbing::{self, Scrubber};
 use crate::service::{Parts, Service};
 use crate::shares::{PoolViews, Shares};
 use crate::state::State;
-use crate::virtualization::{Verbs, Virtualization};
+use crate::virtualization::{Environments, Verbs, Virtualization};
 
 pub use crate::daemon::failure::{config_failure, failure};
 use crate::daemon::front::Nfs;
@@ -53,6 +54,7 @@ pub struct Daemon {
     service: Arc<Service>,
     nfs: Arc<Nfs>,
     mounts: Arc<Mounts>,
+    environments: Arc<Environments>,
     control: Control,
     socket: Option<PathBuf>,
 }
@@ -112,12 +114,13 @@ impl Daemon {
         let front = nfs.clone();
         maintenance.when_quiet(Box::new(move || front.release_memory()));
         mounts.restore();
-        let virtualization = Arc::new(Virtualization::new(service.clone(), state));
+        let virtualization = Arc::new(Virtualization::new(service.clone(), state.clone()));
         virtualization.recover();
-        let verbs = Verbs { service: service.clone(), virtualization };
+        let environments = ground::environments(config, state)?;
+        let verbs = Verbs { service: service.clone(), virtualization, environments: environments.clone() };
         let control = Control::start(listeners, verbs, token);
         let control = control.map_err(|error| failure(&error, failure::THREADS))?;
-        let daemon = Self { pool, maintenance, scrubber, jobs, service, nfs, mounts, control, socket };
+        let daemon = Self { pool, maintenance, scrubber, jobs, service, nfs, mounts, environments, control, socket };
         daemon.announce(notifier, began);
         Ok(daemon)
     }
@@ -155,6 +158,7 @@ impl Daemon {
         if !self.jobs.stop(JOBS_STOP_TIME_MAX) {
             tracing::warn!("a job does not end; what it did is kept as far as it came");
         }
+        self.environments.hosts().close();
         self.mounts.stop();
         self.nfs.stop();
         self.scrubber.stop();

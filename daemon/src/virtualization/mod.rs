@@ -2,12 +2,15 @@
 //!
 //! It stands on the service, whose verbs make, clone and share datasets, and knows no HTTP.
 
+pub mod environments;
+
 use std::sync::Arc;
 
 use cow_api::v1::{Code, JobState, Problem};
 
 use crate::service::Service;
 use crate::state::State;
+pub use crate::virtualization::environments::{Environments, Tenants};
 
 /// Everything that users can ask for.
 #[derive(Clone)]
@@ -16,6 +19,8 @@ pub struct Verbs {
     pub service: Arc<Service>,
     /// Of data virtualization.
     pub virtualization: Arc<Virtualization>,
+    /// Of hosts.
+    pub environments: Arc<Environments>,
 }
 
 /// What data virtualization is made of.

@@ -9,6 +9,7 @@ mod dataset;
 mod destroy;
 mod diff;
 mod envelope;
+mod environment;
 mod event;
 mod job;
 mod lock;
@@ -31,6 +32,10 @@ pub use dataset::{CreateDataset, Dataset, Listing, Rename, Rewind, Rewound, Root
 pub use destroy::{Destroyed, Undelete, Undeleted};
 pub use diff::{Diff, Difference, DifferenceKind};
 pub use envelope::{ENVELOPE_VERSION, Envelope};
+pub use environment::{
+    CredentialKind, Environment, EnvironmentUser, Environments, Hidden, HostFacts, NewCredential, NewEnvironment,
+    NewEnvironmentUser,
+};
 pub use event::{Change, Event, Happening};
 pub use job::{Job, JobKind, JobLevel, JobLine, JobLog, JobReport, JobState, Jobs, Progress};
 pub use lock::{Lock, LockKind, Locks, ReleasedLocks};

@@ -33,6 +33,8 @@ pub const SHARES: &str = "/v1/shares";
 pub const LOCKS: &str = "/v1/locks";
 /// Who is connected.
 pub const CLIENTS: &str = "/v1/clients";
+/// Hosts that data is taken from and mounted on.
+pub const ENVIRONMENTS: &str = "/v1/environments";
 
 /// `name` as one segment of a path, or one value of a query.
 pub fn encode(name: &str) -> String {
@@ -106,6 +108,21 @@ pub fn scrub_verb(verb: &str) -> String {
 /// A mount, by its path, or all of a dataset or snapshot, by its name.
 pub fn mount(path_or_name: &str) -> String {
     format!("{MOUNTS}/{}", encode(path_or_name))
+}
+
+/// An environment.
+pub fn environment(name: &str) -> String {
+    format!("{ENVIRONMENTS}/{}", encode(name))
+}
+
+/// Something to do with an environment: `refresh`, `accept-key`, `users`.
+pub fn environment_verb(name: &str, verb: &str) -> String {
+    format!("{}/{verb}", environment(name))
+}
+
+/// A user of an environment.
+pub fn environment_user(name: &str, user: &str) -> String {
+    format!("{}/{}", environment_verb(name, "users"), encode(user))
 }
 
 /// A job.

@@ -2,6 +2,7 @@
 
 mod datasets;
 mod destroyed;
+mod environments;
 mod jobs;
 mod locks;
 mod meta;
@@ -15,7 +16,7 @@ use crate::control::route::Route;
 
 /// All routes.
 pub fn all() -> impl Iterator<Item = &'static Route> {
-    let nouns: [&'static [Route]; 10] = [
+    let nouns: [&'static [Route]; 11] = [
         meta::ROUTES,
         datasets::ROUTES,
         snapshots::ROUTES,
@@ -26,6 +27,7 @@ pub fn all() -> impl Iterator<Item = &'static Route> {
         mounts::ROUTES,
         locks::ROUTES,
         jobs::ROUTES,
+        environments::ROUTES,
     ];
     nouns.into_iter().flatten()
 }

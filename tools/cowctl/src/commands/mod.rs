@@ -5,6 +5,7 @@ mod clone;
 mod create;
 mod destroy;
 mod diff;
+mod env;
 mod export;
 mod get;
 mod hold;
@@ -60,6 +61,7 @@ pub const COMMANDS: &[Command] = &[
     share::COMMAND,
     clients::COMMAND,
     lock::COMMAND,
+    env::COMMAND,
     status::COMMAND,
     job::COMMAND,
 ];
