@@ -11,6 +11,7 @@ pub mod nfs_client;
 pub mod nfs_copy;
 pub mod nfs_mount;
 pub mod nlm_client;
+pub mod plugins;
 pub mod pooled;
 pub mod postgres;
 pub mod random;

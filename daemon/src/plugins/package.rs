@@ -80,6 +80,44 @@ pub enum SchemaKind {
     VirtualToPhysical,
 }
 
+/// A kind of schema, its name here, and the name of the definition in a plugin's `schema.json`.
+const SCHEMAS: [(SchemaKind, &str, &str); 7] = [
+    (SchemaKind::Repository, "repository", "repositoryDefinition"),
+    (SchemaKind::SourceConfig, "source_config", "sourceConfigDefinition"),
+    (SchemaKind::LinkedSource, "linked_source", "linkedSourceDefinition"),
+    (SchemaKind::VirtualSource, "virtual_source", "virtualSourceDefinition"),
+    (SchemaKind::Snapshot, "snapshot", "snapshotDefinition"),
+    (SchemaKind::SnapshotParameters, "snapshot_parameters", "snapshotParametersDefinition"),
+    (SchemaKind::VirtualToPhysical, "virtual_to_physical", "virtualToPhysicalDefinition"),
+];
+
+impl SchemaKind {
+    /// Every kind.
+    pub fn all() -> impl Iterator<Item = Self> {
+        SCHEMAS.into_iter().map(|row| row.0)
+    }
+
+    /// Its name, as in JSON.
+    pub fn as_str(self) -> &'static str {
+        SCHEMAS[self as usize].1
+    }
+
+    /// The definition in a plugin's `schema.json`.
+    pub fn definition(self) -> &'static str {
+        SCHEMAS[self as usize].2
+    }
+}
+
+impl FromStr for SchemaKind {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let names: Vec<&str> = Self::all().map(Self::as_str).collect();
+        let known = Self::all().find(|kind| kind.as_str() == text.replace('-', "_") || kind.definition() == text);
+        known.ok_or_else(|| format!("'{text}' is no schema of plugins: give one of {}", names.join(", ")))
+    }
+}
+
 /// A plugin's schemas, as its author wrote them.
 #[derive(Clone, Debug, PartialEq, Default, Serialize, Deserialize)]
 #[serde(default)]
@@ -113,6 +151,20 @@ impl Schemas {
             SchemaKind::VirtualToPhysical => &self.virtual_to_physical,
         }
         .as_ref()
+    }
+
+    /// Puts one in its place.
+    pub fn set(&mut self, kind: SchemaKind, schema: Value) {
+        let place = match kind {
+            SchemaKind::Repository => &mut self.repository,
+            SchemaKind::SourceConfig => &mut self.source_config,
+            SchemaKind::LinkedSource => &mut self.linked_source,
+            SchemaKind::VirtualSource => &mut self.virtual_source,
+            SchemaKind::Snapshot => &mut self.snapshot,
+            SchemaKind::SnapshotParameters => &mut self.snapshot_parameters,
+            SchemaKind::VirtualToPhysical => &mut self.virtual_to_physical,
+        };
+        *place = Some(schema);
     }
 }
 
@@ -156,7 +208,7 @@ pub struct Package {
     pub schemas: Schemas,
     /// What it can do.
     pub manifest: Manifest,
-    /// The directory of its code.
+    /// The directory of its code, in the directory of the plugin.
     pub root: PathBuf,
 }
 
@@ -179,6 +231,11 @@ impl Package {
         let fields = self.schemas.get(kind).and_then(|schema| schema.get("identityFields")).and_then(Value::as_array);
         let fields = fields.into_iter().flatten().filter_map(Value::as_str);
         fields.map(|field| (field.to_owned(), parameters.get(field).cloned().unwrap_or(Value::Null))).collect()
+    }
+
+    /// The schemas as their author ordered them, beside the code.
+    pub fn schema_file(&self) -> PathBuf {
+        self.root.with_file_name("schema.json")
     }
 
     /// Bytes of a block of its datasets: `recordSizeInKB` of its dSources, else of its VDBs, else 8 KiB.
