@@ -1,0 +1,1 @@
+"""PostgreSQL on cow: see `operations` for what is called when."""
