@@ -1,7 +1,9 @@
 """Calls operations of a plugin as cowd does, with the real Python host, on this host instead of others.
 
-The library functions run here: a connection's user is a user of this host. The SDK is taken from COW_SDK, or fetched
-once into a cache.
+The library functions run here: a connection's user is a user of this host. COW_SDK names the folder with the SDK, as
+`pip install --target` makes it. To run the tests by hand, as root:
+
+    COW_SDK=FOLDER unshare --mount python3.11 -m unittest discover daemon/plugins/tests
 """
 import json
 import os
@@ -9,28 +11,15 @@ import pathlib
 import shutil
 import subprocess
 import sys
-import tempfile
 
 HERE = pathlib.Path(__file__).resolve().parent
 HOST = HERE.parent / 'host' / 'cow_host.py'
 TOOLKIT = HERE.parents[1] / 'src' / 'hosts' / 'toolkit'
-SDK = ['dvp-platform==5.2.0', 'dvp-libs==5.2.0']
 
 
 def sdk():
-    """The folder with the SDK; None where it cannot be had."""
-    if os.environ.get('COW_SDK'):
-        return pathlib.Path(os.environ['COW_SDK'])
-    folder = pathlib.Path.home() / '.cache' / 'cow-plugins' / 'bundled-{}.{}'.format(*sys.version_info[:2])
-    if not folder.is_dir():
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        fetched = pathlib.Path(tempfile.mkdtemp(dir=folder.parent))
-        command = [sys.executable, '-m', 'pip', 'install', '--quiet', '--target', str(fetched)] + SDK
-        if subprocess.run(command).returncode != 0:
-            shutil.rmtree(fetched)
-            return None
-        fetched.rename(folder)
-    return folder
+    """The folder with the SDK; None where it is not told."""
+    return pathlib.Path(os.environ['COW_SDK']) if os.environ.get('COW_SDK') else None
 
 
 class Failed(Exception):
