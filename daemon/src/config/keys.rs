@@ -29,7 +29,7 @@ pub struct Key {
 }
 
 /// All sections.
-pub const SECTIONS: [Section; 7] = [
+pub const SECTIONS: [Section; 8] = [
     Section {
         name: "pool",
         about: "Where everything is stored.",
@@ -271,6 +271,47 @@ pub const SECTIONS: [Section; 7] = [
                 default: "1000",
                 about: "Most jobs that are remembered after they have ended.",
                 set: |config, value| value.number(1).map(|most| config.jobs_kept_max = clamped(most)),
+            },
+        ],
+    },
+    Section {
+        name: "plugins",
+        about: "How plugins are run: each operation in a Python process of its own. 'cowctl plugin setup' fetches what they import.",
+        keys: &[
+            Key {
+                name: "python311",
+                flag: None,
+                default: "\"/usr/bin/python3.11\"",
+                about: "The interpreter of plugins in PYTHON311, with pip for 'cowctl plugin setup'.",
+                set: |config, value| value.text().map(|path| config.plugins.python311 = Some(path.into())),
+            },
+            Key {
+                name: "python38",
+                flag: None,
+                default: "",
+                about: "The interpreter of plugins in PYTHON38. Their bytecode runs in this minor version alone.",
+                set: |config, value| value.text().map(|path| config.plugins.python38 = Some(path.into())),
+            },
+            Key {
+                name: "python27",
+                flag: None,
+                default: "",
+                about: "The interpreter of plugins in PYTHON27.",
+                set: |config, value| value.text().map(|path| config.plugins.python27 = Some(path.into())),
+            },
+            Key {
+                name: "timeout",
+                flag: None,
+                default: "\"4h\"",
+                about: "How long an operation of a plugin may take, without what it waits for hosts. Then it is ended.",
+                set: |config, value| value.duration().map(|limit| config.plugins.timeout = limit),
+            },
+            Key {
+                name: "memory",
+                flag: None,
+                default: "\"2 GiB\"",
+                about: "Bytes of memory that an operation of a plugin may have.",
+                set: |config, value| budget(value).map(|size| config.plugins.memory = size),
             },
         ],
     },

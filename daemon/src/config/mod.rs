@@ -66,12 +66,41 @@ pub struct Config {
     pub http: Option<SocketAddr>,
     /// The file with the token that callers over TCP must know.
     pub token_file: Option<PathBuf>,
+    /// How plugins are run.
+    pub plugins: Plugins,
     /// Most jobs that run at once.
     pub jobs_running_max: usize,
     /// Most jobs that are remembered after they have ended.
     pub jobs_kept_max: usize,
     /// What is logged, and how.
     pub log: Logging,
+}
+
+/// How plugins are run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Plugins {
+    /// The interpreter of Python 3.11.
+    pub python311: Option<PathBuf>,
+    /// The interpreter of Python 3.8.
+    pub python38: Option<PathBuf>,
+    /// The interpreter of Python 2.7.
+    pub python27: Option<PathBuf>,
+    /// How long an operation may take, without what it waits for hosts.
+    pub timeout: Duration,
+    /// Bytes of memory that a plugin's process may have.
+    pub memory: u64,
+}
+
+impl Default for Plugins {
+    fn default() -> Self {
+        Self {
+            python311: Some("/usr/bin/python3.11".into()),
+            python38: None,
+            python27: None,
+            timeout: Duration::from_hours(4),
+            memory: 2 << 30,
+        }
+    }
 }
 
 impl Default for Config {
@@ -101,6 +130,7 @@ impl Default for Config {
             control_mode: 0o660,
             http: None,
             token_file: None,
+            plugins: Plugins::default(),
             jobs_running_max: 4,
             jobs_kept_max: 1000,
             log: Logging::default(),

@@ -9,22 +9,27 @@ use crate::control::http::{Handler, Refusal, Request, Response, Transport};
 use crate::control::route::{Found, Route, find};
 use crate::control::routes;
 use crate::control::token::Token;
+use crate::control::uploads::{self, Uploads};
 use crate::virtualization::Verbs;
 
 /// Answers requests.
 pub struct Application {
     verbs: Verbs,
     token: Option<Token>,
+    uploads: Uploads,
     routes: Vec<&'static Route>,
 }
 
 impl Application {
     /// Answers by `verbs`. Without a token, nobody is let in over TCP.
     pub fn new(verbs: Verbs, token: Option<Token>) -> Self {
-        Self { verbs, token, routes: routes::all().collect() }
+        Self { verbs, uploads: Uploads::new(token.clone()), token, routes: routes::all().collect() }
     }
 
     fn done(&self, request: Request) -> Result<Response, Response> {
+        if request.path.starts_with(uploads::PREFIX) {
+            return Ok(self.uploads.answer(&self.verbs.plugins, &request));
+        }
         if !admitted(self.token.as_ref(), &request) {
             return Err(unauthorized());
         }
@@ -62,6 +67,10 @@ impl Application {
 impl Handler for Application {
     fn answer(&self, request: Request) -> Response {
         self.done(request).unwrap_or_else(|refused| refused)
+    }
+
+    fn body_bytes_max(&self, target: &str, cookie: Option<&str>) -> Option<usize> {
+        self.uploads.body_bytes_max(target, cookie)
     }
 
     fn refuse(&self, refusal: &Refusal) -> Response {
@@ -129,6 +138,7 @@ mod tests {
             path: "/v1/status".to_owned(),
             query: String::new(),
             authorization: authorization.map(str::to_owned),
+            cookie: None,
             last_event_id: None,
             body: Vec::new(),
         }

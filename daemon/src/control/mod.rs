@@ -16,6 +16,7 @@ mod openapi;
 mod route;
 mod routes;
 mod token;
+mod uploads;
 
 use std::io;
 use std::net::SocketAddr;

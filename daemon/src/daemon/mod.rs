@@ -116,8 +116,9 @@ impl Daemon {
         mounts.restore();
         let virtualization = Arc::new(Virtualization::new(service.clone(), state.clone()));
         virtualization.recover();
+        let plugins = ground::plugins(config, state.clone());
         let environments = ground::environments(config, state)?;
-        let verbs = Verbs { service: service.clone(), virtualization, environments: environments.clone() };
+        let verbs = Verbs { service: service.clone(), virtualization, environments: environments.clone(), plugins };
         let control = Control::start(listeners, verbs, token);
         let control = control.map_err(|error| failure(&error, failure::THREADS))?;
         let daemon = Self { pool, maintenance, scrubber, jobs, service, nfs, mounts, environments, control, socket };

@@ -19,6 +19,7 @@ mod runner;
 pub mod schema;
 mod source;
 mod template;
+mod upgrade;
 mod wire;
 
 pub use build_number::BuildNumber;
@@ -36,3 +37,4 @@ pub use reply::{MountSpecification, Reply, Status};
 pub use runner::{Caller, Runner};
 pub use source::Source;
 pub use template::{parameters, template};
+pub use upgrade::{Migrating, Object, migrate, plan};

@@ -3,6 +3,7 @@
 //! It stands on the service, whose verbs make, clone and share datasets, and knows no HTTP.
 
 pub mod environments;
+pub mod plugins;
 
 use std::sync::Arc;
 
@@ -11,6 +12,7 @@ use cow_api::v1::{Code, JobState, Problem};
 use crate::service::Service;
 use crate::state::State;
 pub use crate::virtualization::environments::{Environments, Tenants};
+pub use crate::virtualization::plugins::{PluginTenants, Plugins};
 
 /// Everything that users can ask for.
 #[derive(Clone)]
@@ -21,6 +23,8 @@ pub struct Verbs {
     pub virtualization: Arc<Virtualization>,
     /// Of hosts.
     pub environments: Arc<Environments>,
+    /// Of plugins.
+    pub plugins: Arc<Plugins>,
 }
 
 /// What data virtualization is made of.

@@ -3,3 +3,5 @@
 mod arguments;
 mod failures;
 mod templates;
+mod upgrades;
+mod verbs;

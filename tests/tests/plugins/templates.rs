@@ -18,7 +18,7 @@ fn run(command: &mut Command) {
 }
 
 /// Makes a plugin with the SDK's own tool. Returns its folder and its artifact.
-fn made(dvp: &Path, folder: &Path, kind: &str) -> (PathBuf, PathBuf) {
+pub fn made(dvp: &Path, folder: &Path, kind: &str) -> (PathBuf, PathBuf) {
     fs::create_dir_all(folder).unwrap();
     let dvp = |arguments: &[&str]| {
         run(Command::new(dvp).args(arguments).current_dir(folder).env("HOME", folder));

@@ -35,6 +35,8 @@ pub const LOCKS: &str = "/v1/locks";
 pub const CLIENTS: &str = "/v1/clients";
 /// Hosts that data is taken from and mounted on.
 pub const ENVIRONMENTS: &str = "/v1/environments";
+/// Plugins.
+pub const PLUGINS: &str = "/v1/plugins";
 
 /// `name` as one segment of a path, or one value of a query.
 pub fn encode(name: &str) -> String {
@@ -123,6 +125,16 @@ pub fn environment_verb(name: &str, verb: &str) -> String {
 /// A user of an environment.
 pub fn environment_user(name: &str, user: &str) -> String {
     format!("{}/{}", environment_verb(name, "users"), encode(user))
+}
+
+/// A plugin; also something to do with plugins: `upgrade`, `setup`.
+pub fn plugin(name: &str) -> String {
+    format!("{PLUGINS}/{}", encode(name))
+}
+
+/// A schema of a plugin.
+pub fn plugin_schema(name: &str, kind: &str) -> String {
+    format!("{}/schemas/{}", plugin(name), encode(kind))
 }
 
 /// A job.

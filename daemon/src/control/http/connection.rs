@@ -24,7 +24,7 @@ pub fn serve(mut socket: Socket, handler: &dyn Handler, limits: &Limits, is_stop
         Ok(output) => output,
         Err(_) => return,
     };
-    let mut incoming = Incoming::new(&mut socket, limits);
+    let mut incoming = Incoming::new(&mut socket, limits).known_to(handler);
     loop {
         let received = match incoming.next() {
             Ok(received) => received,

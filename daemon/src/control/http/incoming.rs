@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use httparse::{EMPTY_HEADER, Header, Status};
 
 use crate::control::http::socket::Socket;
-use crate::control::http::{Limits, Method, Request};
+use crate::control::http::{Handler, Limits, Method, Request};
 
 /// Why there is no request.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -40,6 +40,8 @@ pub struct Received {
 pub struct Incoming<'a> {
     socket: &'a mut Socket,
     limits: &'a Limits,
+    /// Knows which bodies may be larger.
+    handler: Option<&'a dyn Handler>,
     /// What was read and not yet taken.
     buffer: Vec<u8>,
 }
@@ -53,6 +55,7 @@ struct Head {
     connection: String,
     expects_continue: bool,
     authorization: Option<String>,
+    cookie: Option<String>,
     last_event_id: Option<String>,
     /// Bytes of it.
     length: usize,
@@ -61,7 +64,12 @@ struct Head {
 impl<'a> Incoming<'a> {
     /// Requests that come over `socket`.
     pub fn new(socket: &'a mut Socket, limits: &'a Limits) -> Self {
-        Self { socket, limits, buffer: Vec::new() }
+        Self { socket, limits, handler: None, buffer: Vec::new() }
+    }
+
+    /// The same, where a handler knows which bodies may be larger.
+    pub fn known_to(self, handler: &'a dyn Handler) -> Self {
+        Self { handler: Some(handler), ..self }
     }
 
     /// Waits for the next request.
@@ -74,6 +82,10 @@ impl<'a> Incoming<'a> {
         }
         let deadline = Instant::now() + self.limits.request_time;
         let head = self.head(deadline)?;
+        let larger = self.handler.and_then(|handler| handler.body_bytes_max(&head.target, head.cookie.as_deref()));
+        if head.content_length > larger.unwrap_or(self.limits.body_bytes) {
+            return Err(Refusal::TooLarge);
+        }
         self.buffer.drain(..head.length);
         if head.expects_continue && self.buffer.len() < head.content_length {
             self.socket.write_all(b"HTTP/1.1 100 Continue\r\n\r\n").map_err(|_| Refusal::Gone)?;
@@ -100,6 +112,7 @@ impl<'a> Incoming<'a> {
             path,
             query,
             authorization: head.authorization,
+            cookie: head.cookie,
             last_event_id: head.last_event_id,
             body,
         };
@@ -161,6 +174,7 @@ fn parse_head(bytes: &[u8], limits: &Limits) -> Result<Option<Head>, Refusal> {
         connection: String::new(),
         expects_continue: false,
         authorization: None,
+        cookie: None,
         last_event_id: None,
         length,
     };
@@ -168,7 +182,7 @@ fn parse_head(bytes: &[u8], limits: &Limits) -> Result<Option<Head>, Refusal> {
     for header in parsed.headers.iter() {
         head.take(header, &mut length_given)?;
     }
-    if head.content_length > limits.body_bytes { Err(Refusal::TooLarge) } else { Ok(Some(head)) }
+    Ok(Some(head))
 }
 
 impl Head {
@@ -192,6 +206,7 @@ impl Head {
             "connection" => self.connection = value.to_ascii_lowercase(),
             "expect" => self.expects_continue = value.eq_ignore_ascii_case("100-continue"),
             "authorization" => self.authorization = Some(value.to_owned()),
+            "cookie" => self.cookie = Some(value.to_owned()),
             "last-event-id" => self.last_event_id = Some(value.to_owned()),
             _ => {}
         }

@@ -58,6 +58,8 @@ pub struct Request {
     pub query: String,
     /// The header `Authorization`.
     pub authorization: Option<String>,
+    /// The header `Cookie`.
+    pub cookie: Option<String>,
     /// The header `Last-Event-ID`.
     pub last_event_id: Option<String>,
     /// The body.

@@ -31,6 +31,10 @@ pub trait Handler: Send + Sync {
     fn answer(&self, request: Request) -> Response;
     /// The answer to what is no request.
     fn refuse(&self, refusal: &Refusal) -> Response;
+    /// Most bytes of the body of a request to a target, by its cookie, where it may be larger than the limits say.
+    fn body_bytes_max(&self, _target: &str, _cookie: Option<&str>) -> Option<usize> {
+        None
+    }
     /// The answer where [`Handler::answer`] panicked.
     fn panicked(&self) -> Response;
 }

@@ -7,6 +7,7 @@ mod jobs;
 mod locks;
 mod meta;
 mod mounts;
+mod plugins;
 mod scrub;
 mod shares;
 mod snapshots;
@@ -16,7 +17,7 @@ use crate::control::route::Route;
 
 /// All routes.
 pub fn all() -> impl Iterator<Item = &'static Route> {
-    let nouns: [&'static [Route]; 11] = [
+    let nouns: [&'static [Route]; 12] = [
         meta::ROUTES,
         datasets::ROUTES,
         snapshots::ROUTES,
@@ -28,6 +29,7 @@ pub fn all() -> impl Iterator<Item = &'static Route> {
         locks::ROUTES,
         jobs::ROUTES,
         environments::ROUTES,
+        plugins::ROUTES,
     ];
     nouns.into_iter().flatten()
 }

@@ -14,6 +14,7 @@ mod job;
 mod list;
 mod lock;
 mod mount;
+mod plugin;
 mod release;
 mod rename;
 mod rewind;
@@ -62,6 +63,7 @@ pub const COMMANDS: &[Command] = &[
     clients::COMMAND,
     lock::COMMAND,
     env::COMMAND,
+    plugin::COMMAND,
     status::COMMAND,
     job::COMMAND,
 ];
