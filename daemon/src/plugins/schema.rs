@@ -194,3 +194,80 @@ pub fn masked(schema: &Value, value: &Value) -> Value {
     }
     shown
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn dsource() -> Value {
+        json!({
+            "type": "object",
+            "required": ["name"],
+            "additionalProperties": false,
+            "ordering": ["name"],
+            "properties": {
+                "name": { "type": "string", "pattern": "^[a-z]+$" },
+                "password": { "type": "string", "format": "password", "minLength": 4 },
+                "mode": { "enum": ["fast", "safe"] },
+                "port": { "type": "integer", "maximum": 65535 },
+                "hosts": {
+                    "type": "array",
+                    "items": { "type": "object", "properties": { "key~/": { "type": "string", "format": "password" } } },
+                },
+                "credentials": { "$ref": "https://delphix.com/platform/api#/definitions/credentialsSupplier" },
+                "either": { "oneOf": [{ "type": "integer" }, { "type": "string", "format": "password" }] },
+            },
+        })
+    }
+
+    #[test]
+    fn complaints_name_the_field_and_quote_no_value() {
+        let supplier = json!({ "type": "NamedPasswordCredential", "username": "db", "password": "geheim" });
+        for (value, told) in [
+            (json!({ "name": "a", "credentials": supplier }), None),
+            (json!({ "name": "a", "mode": "fast", "hosts": [{ "key~/": "geheim" }] }), None),
+            (json!({}), Some("name is missing")),
+            (json!("geheim"), Some("(the whole) its value is not of type")),
+            (json!({ "name": "GEHEIM" }), Some("name its value does not match")),
+            (json!({ "name": "a", "password": "geh" }), Some("password its value is shorter than 4")),
+            (json!({ "name": "a", "password": 12345 }), Some("password its value is not of type")),
+            (json!({ "name": "a", "mode": "geheim" }), Some("mode must be one of [\"fast\",\"safe\"]")),
+            (json!({ "name": "a", "port": 70000 }), Some("port its value is greater than")),
+            (json!({ "name": "a", "hosts": [{}, 5] }), Some("hosts.1 its value is not of type")),
+            (json!({ "name": "a", "colour": "geheim" }), Some("(the whole) does not know colour")),
+            (json!({ "name": "a", "credentials": { "type": "geheim" } }), Some("credentials its value is not valid")),
+        ] {
+            let found = complaints(&dsource(), &value).unwrap();
+            match told {
+                None => assert_eq!(found, None, "{value}"),
+                Some(told) => {
+                    let found = found.unwrap_or_default();
+                    assert!(found.contains(told), "{told}: {found}");
+                    let quoted = ["geh", "GEH", "12345", "70000"].iter().any(|secret| found.contains(secret));
+                    assert!(!quoted, "{found}");
+                }
+            }
+        }
+        assert!(validator(&json!({ "type": "colour" })).is_err());
+        // What is elsewhere is not fetched.
+        assert!(validator(&json!({ "$ref": "http://127.0.0.1:1/schema.json" })).is_err());
+    }
+
+    #[test]
+    fn every_secret_is_found_and_masked() {
+        let value = json!({
+            "name": "a", "password": "geheim1", "either": "geheim2",
+            "hosts": [{ "key~/": "geheim3", "other": 1 }, {}, { "key~/": "geheim4" }],
+            "credentials": { "type": "NamedKeyPairCredential", "username": "db", "privateKey": "geheim5" },
+        });
+        let schema = dsource();
+        let mut found = passwords(&schema, &value);
+        found.sort();
+        let expected = ["/credentials/privateKey", "/either", "/hosts/0/key~0~1", "/hosts/2/key~0~1", "/password"];
+        assert_eq!(found, expected);
+        let shown = masked(&schema, &value).to_string();
+        assert!(!shown.contains("geheim") && shown.contains("\"username\":\"db\""), "{shown}");
+        assert_eq!(shown.matches(MASK).count(), expected.len());
+        assert_eq!(masked(&schema, &json!({ "password": null })), json!({ "password": null }));
+    }
+}

@@ -91,6 +91,10 @@ impl Output {
             let hint = problem.hint.as_ref().map_or_else(String::new, |hint| format!("; {hint}"));
             let line = one_line(&format!("{}{hint}", problem.detail));
             self.note(&format!("{} {line}", paint(self.coloured_errors, Tone::Bad, "cowctl:")));
+            // What a plugin printed, indented, so that no line of it passes for ours.
+            for printed in problem.output.iter().flat_map(|output| output.lines()) {
+                self.note(&format!("    {}", one_line(printed)));
+            }
         }
         match flushed {
             Err(Failure::BrokenPipe) | Ok(()) => failure.exit_code(),
