@@ -8,6 +8,7 @@ mod front;
 mod ground;
 mod rescue;
 mod store;
+mod virtual_data;
 
 use std::net::SocketAddr;
 use std::os::unix::net::UnixListener;
@@ -34,7 +35,7 @@ use crate::scrubbing::{self, Scrubber};
 use crate::service::{Parts, Service};
 use crate::shares::{PoolViews, Shares};
 use crate::state::State;
-use crate::virtualization::{Environments, Verbs, Virtualization};
+use crate::virtualization::{Environments, Verbs};
 
 pub use crate::daemon::failure::{config_failure, failure};
 use crate::daemon::front::Nfs;
@@ -114,10 +115,14 @@ impl Daemon {
         let front = nfs.clone();
         maintenance.when_quiet(Box::new(move || front.release_memory()));
         mounts.restore();
-        let virtualization = Arc::new(Virtualization::new(service.clone(), state.clone()));
-        virtualization.recover();
         let plugins = ground::plugins(config, state.clone());
-        let environments = ground::environments(config, state)?;
+        let environments = ground::environments(config, state.clone())?;
+        let outside = virtual_data::Outside {
+            environments: environments.clone(),
+            plugins: plugins.clone(),
+            port: nfs.listens_at().port(),
+        };
+        let virtualization = virtual_data::start(config, &service, &jobs, state, outside)?;
         let verbs = Verbs { service: service.clone(), virtualization, environments: environments.clone(), plugins };
         let control = Control::start(listeners, verbs, token);
         let control = control.map_err(|error| failure(&error, failure::THREADS))?;

@@ -17,6 +17,7 @@ use cow_api::v1::{Code, Happening, Job, JobKind, JobLog, JobReport, JobState, Pr
 use parking_lot::{Condvar, Mutex};
 
 use crate::events::Events;
+pub use crate::jobs::history::Remembered;
 use crate::jobs::state::State;
 pub use crate::jobs::ticket::{News, Ticket};
 

@@ -12,6 +12,7 @@ mod hold;
 mod lock;
 mod metrics;
 mod mount;
+mod own;
 mod problem;
 mod rewind;
 mod scrub;

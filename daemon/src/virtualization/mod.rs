@@ -1,18 +1,53 @@
 //! The verbs of data virtualization: environments, plugins, dSources and VDBs.
 //!
-//! It stands on the service, whose verbs make, clone and share datasets, and knows no HTTP.
+//! A verb checks what it can at once and begins a job; the job follows a recipe, which keeps a journal and calls the
+//! plugin. It stands on the service, whose verbs make, clone and share datasets, and knows no HTTP.
+//!
+//! Invariant: a job ends with the world as before it or as after it, also when cowd is killed; what cannot be set right
+//! yet is a fault, and tried again.
 
 pub mod environments;
 pub mod plugins;
 
+mod act;
+mod discovery;
+mod ground;
+mod journal;
+mod library;
+mod outside;
+mod recipes;
+mod records;
+mod recovery;
+mod run;
+mod shown;
+mod sources;
+mod store;
+mod tenants;
+mod work;
+
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use cow_api::v1::{Code, JobState, Problem};
+use parking_lot::Mutex;
+use serde_json::Value;
 
-use crate::service::Service;
+use cow_api::v1::{Code, Problem};
+
+use crate::jobs::Jobs;
+use crate::plugins::Caller;
+use crate::secrets::{Key, Secret};
+use crate::service::{Answer, Service};
 use crate::state::State;
+pub use crate::virtualization::discovery::Tenant;
 pub use crate::virtualization::environments::{Environments, Tenants};
+pub use crate::virtualization::ground::HostGround;
+pub use crate::virtualization::outside::{Ground, IsCancelled, Packages, Store};
 pub use crate::virtualization::plugins::{PluginTenants, Plugins};
+use crate::virtualization::records::Sealed;
+pub use crate::virtualization::store::ServiceStore;
+
+/// What the sealed values of plugins are sealed for.
+const SEALED_FOR: &str = "a plugin's data";
 
 /// Everything that users can ask for.
 #[derive(Clone)]
@@ -28,35 +63,69 @@ pub struct Verbs {
 }
 
 /// What data virtualization is made of.
+pub struct Parts {
+    /// What is remembered.
+    pub state: Arc<State>,
+    /// Long work.
+    pub jobs: Arc<Jobs>,
+    /// Seals what plugins keep.
+    pub key: Key,
+    /// Datasets.
+    pub store: Arc<dyn Store>,
+    /// Hosts.
+    pub ground: Arc<dyn Ground>,
+    /// Installed plugins.
+    pub packages: Arc<dyn Packages>,
+    /// Calls them.
+    pub caller: Arc<dyn Caller>,
+}
+
+/// Data virtualization.
 pub struct Virtualization {
-    service: Arc<Service>,
     state: Arc<State>,
+    jobs: Arc<Jobs>,
+    key: Key,
+    store: Arc<dyn Store>,
+    ground: Arc<dyn Ground>,
+    packages: Arc<dyn Packages>,
+    caller: Arc<dyn Caller>,
+    /// Sources that a job works on.
+    busy: Mutex<BTreeSet<u64>>,
 }
 
 impl Virtualization {
-    /// Over what is stored and what is remembered.
-    pub fn new(service: Arc<Service>, state: Arc<State>) -> Self {
-        Self { service, state }
-    }
-
-    /// The verbs below.
-    pub fn service(&self) -> &Arc<Service> {
-        &self.service
-    }
-
-    /// Says of jobs that an earlier daemon left how they ended. To be called once, before new ones begin.
-    pub fn recover(&self) {
-        for job in self.service.jobs().interrupted() {
-            let problem = match job.progress.state {
-                JobState::Queued => Problem::new(Code::Cancelled, "the daemon stopped before it began"),
-                _ => Problem::new(Code::Unavailable, "the daemon stopped while it ran").with_hint("begin it again"),
-            };
-            self.service.jobs().conclude(job.id, Err(problem));
-        }
+    /// Of these parts.
+    pub fn new(parts: Parts) -> Arc<Self> {
+        let Parts { state, jobs, key, store, ground, packages, caller } = parts;
+        Arc::new(Self { state, jobs, key, store, ground, packages, caller, busy: Mutex::default() })
     }
 
     /// What is remembered.
     pub fn state(&self) -> &State {
         &self.state
     }
+
+    /// Long work.
+    pub fn jobs(&self) -> &Jobs {
+        &self.jobs
+    }
+
+    /// Keeps a value for nobody else to read.
+    fn seal(&self, value: &Value) -> Answer<Sealed> {
+        let sealed = self.key.seal(&Secret::new(value.to_string()), SEALED_FOR);
+        sealed.map(Sealed).map_err(|error| Problem::new(Code::Io, format!("cannot seal a plugin's data: {error}")))
+    }
+
+    /// Reads it again.
+    fn unseal(&self, sealed: &Sealed) -> Answer<Value> {
+        let wrong = || {
+            let problem = Problem::new(Code::Corrupt, "cannot open a plugin's data: it was sealed with another key");
+            problem.with_hint("put back the key file that belongs to this state")
+        };
+        let text = self.key.open(&sealed.0, SEALED_FOR).map_err(|_| wrong())?;
+        serde_json::from_str(text.expose()).map_err(|_| wrong())
+    }
 }
+
+#[cfg(test)]
+mod tests;

@@ -47,7 +47,10 @@ pub use properties::{Compression, PROPERTY_NAMES, Profile, Properties, PropertyC
 pub use scrub::{Scrub, ScrubProgress, ScrubState, StartScrub};
 pub use share::{SetShare, Share, Shares};
 pub use snapshot::{CloneSnapshot, NewSnapshot, Origin, Snapshot, Snapshots, TakeSnapshots};
-pub use source::SourceReport;
+pub use source::{
+    Discovered, DiscoveredRepository, Fault, Faults, LinkSource, Provision, Source, SourceKind, SourceOrder,
+    SourceReport, SourceStatus, Sources, Timeflow, TimeflowSnapshot, Timeline,
+};
 pub use space::{DatasetSpace, PoolSpace, Space};
 pub use status::{Backlog, Counters, State, Status};
 pub use transfer::{Export, Import, TransferReport};

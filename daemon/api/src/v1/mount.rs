@@ -62,7 +62,7 @@ pub struct Mounts {
 }
 
 /// Asks for a mount. It is made again whenever the daemon starts, until it is unmounted.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct NewMount {

@@ -23,6 +23,14 @@ pub const VERIFICATIONS: &str = "/v1/verifications";
 pub const SCRUB: &str = "/v1/scrub";
 /// Mounts on the daemon's host.
 pub const MOUNTS: &str = "/v1/mounts";
+/// dSources and VDBs.
+pub const SOURCES: &str = "/v1/sources";
+/// Where a dSource is linked.
+pub const LINK: &str = "/v1/sources/link";
+/// Where a VDB is provisioned.
+pub const PROVISION: &str = "/v1/sources/provision";
+/// Lasting bad states.
+pub const FAULTS: &str = "/v1/faults";
 /// Jobs.
 pub const JOBS: &str = "/v1/jobs";
 /// What happens, as it happens (server-sent events).
@@ -140,6 +148,16 @@ pub fn plugin_schema(name: &str, kind: &str) -> String {
 /// A job.
 pub fn job(id: u64) -> String {
     format!("{JOBS}/{id}")
+}
+
+/// A dSource or VDB.
+pub fn source(name: &str) -> String {
+    format!("{SOURCES}/{}", encode(name))
+}
+
+/// Something of a dSource or VDB: `orders`, `status`, `timeline`.
+pub fn source_part(name: &str, part: &str) -> String {
+    format!("{}/{part}", source(name))
 }
 
 /// What happened in a job.

@@ -11,13 +11,14 @@ mod plugins;
 mod scrub;
 mod shares;
 mod snapshots;
+mod sources;
 mod space;
 
 use crate::control::route::Route;
 
 /// All routes.
 pub fn all() -> impl Iterator<Item = &'static Route> {
-    let nouns: [&'static [Route]; 12] = [
+    let nouns: [&'static [Route]; 13] = [
         meta::ROUTES,
         datasets::ROUTES,
         snapshots::ROUTES,
@@ -30,6 +31,7 @@ pub fn all() -> impl Iterator<Item = &'static Route> {
         jobs::ROUTES,
         environments::ROUTES,
         plugins::ROUTES,
+        sources::ROUTES,
     ];
     nouns.into_iter().flatten()
 }

@@ -80,6 +80,12 @@ impl Plugins {
         Ok(rows.into_iter().find(|row| row.record.package.id == id))
     }
 
+    /// What each of them is.
+    pub fn packages(&self) -> Answer<Vec<Package>> {
+        let rows = self.state.read(|view| view.all::<PluginRecord>())?;
+        Ok(rows.into_iter().map(|row| row.record.package).collect())
+    }
+
     /// All of them.
     pub fn list(&self) -> Answer<v1::Plugins> {
         let mut rows = self.state.read(|view| view.all::<PluginRecord>())?;

@@ -7,6 +7,7 @@ mod destroy;
 mod diff;
 mod env;
 mod export;
+mod fault;
 mod get;
 mod hold;
 mod import;
@@ -22,11 +23,16 @@ mod scrub;
 mod set;
 mod share;
 mod snapshot;
+mod source;
 mod space;
 mod status;
+mod timeline;
 mod umount;
 mod undelete;
+mod v2p;
+mod vdb;
 mod verify;
+mod virtualization;
 
 use std::path::{Path, absolute};
 
@@ -66,6 +72,11 @@ pub const COMMANDS: &[Command] = &[
     plugin::COMMAND,
     status::COMMAND,
     job::COMMAND,
+    source::COMMAND,
+    vdb::COMMAND,
+    timeline::COMMAND,
+    v2p::COMMAND,
+    fault::COMMAND,
 ];
 
 /// What a command works with.

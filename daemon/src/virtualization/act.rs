@@ -1,0 +1,150 @@
+//! Acts that set the world right: what undoes a step, or finishes one.
+//!
+//! Invariant: doing an act again changes nothing more, and an act names all it needs, so that a later daemon can do it.
+
+use std::net::IpAddr;
+use std::path::PathBuf;
+
+use cow_api::v1::JobLevel;
+use serde::{Deserialize, Serialize};
+
+use crate::plugins::{Call, Operation};
+use crate::service::Answer;
+use crate::state::Row;
+use crate::virtualization::Virtualization;
+use crate::virtualization::records::{Mounted, Sealed, Source, Timeflow};
+use crate::virtualization::run::{Job, Run};
+
+/// An act.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "do", rename_all = "snake_case")]
+pub enum Act {
+    /// Destroys a dataset with all below it, or a snapshot.
+    Destroy {
+        /// Its name.
+        name: String,
+    },
+    /// Lets only these hosts mount a dataset.
+    Share {
+        /// The dataset.
+        dataset: String,
+        /// The hosts.
+        hosts: Vec<IpAddr>,
+        /// Whether their root is nobody.
+        root_squash: bool,
+    },
+    /// Mounts on a host.
+    Mount {
+        /// Where.
+        mounted: Mounted,
+        /// The dataset.
+        dataset: String,
+    },
+    /// Unmounts from a host.
+    Unmount {
+        /// Where.
+        mounted: Mounted,
+        /// The dataset.
+        dataset: String,
+    },
+    /// Unmounts from the engine's own host.
+    UnmountHere {
+        /// Where.
+        path: PathBuf,
+    },
+    /// Has the plugin put a source that was shut down in use again.
+    Revive {
+        /// The source.
+        source: u64,
+    },
+    /// Has the plugin shut down what it had put in use, as it was then.
+    ShutDown {
+        /// The source.
+        source: u64,
+        /// Where it was mounted.
+        mounts: Vec<Mounted>,
+        /// What `configure` had answered.
+        config: Option<Sealed>,
+        /// Whether nobody knows if it was in use at all: then it is no matter if the plugin cannot.
+        is_try: bool,
+    },
+    /// Nothing: says that the job was done.
+    Nothing,
+    /// Forgets a source that never came to be.
+    Forget {
+        /// The source.
+        source: u64,
+    },
+}
+
+impl Act {
+    /// What it does, for a job's log.
+    pub fn describe(&self) -> String {
+        match self {
+            Self::Destroy { name } => format!("destroy {name}"),
+            Self::Share { dataset, hosts, .. } if hosts.is_empty() => format!("share {dataset} with nobody"),
+            Self::Share { dataset, hosts, .. } => format!("share {dataset} with {} hosts", hosts.len()),
+            Self::Mount { mounted, dataset } => format!("mount {dataset} at {}", mounted.path),
+            Self::Unmount { mounted, dataset } => format!("unmount {dataset} from {}", mounted.path),
+            Self::UnmountHere { path } => format!("unmount {} from this host", path.display()),
+            Self::Revive { .. } => "put it in use again".to_owned(),
+            Self::ShutDown { .. } => "shut it down again".to_owned(),
+            Self::Nothing => "nothing".to_owned(),
+            Self::Forget { .. } => "forget it".to_owned(),
+        }
+    }
+}
+
+impl Virtualization {
+    /// Does an act for a job.
+    pub(super) fn perform(&self, act: &Act, job: &Job<'_>) -> Answer<()> {
+        let is_cancelled = job.is_cancelled;
+        match act {
+            Act::Destroy { name } => self.store.destroy(name),
+            Act::Share { dataset, hosts, root_squash } => self.store.share(dataset, hosts, *root_squash),
+            Act::Mount { mounted, dataset } => self.ground.mount(mounted, &mounted.export(dataset), is_cancelled),
+            Act::Unmount { mounted, dataset } => self.ground.unmount(mounted, &mounted.export(dataset), is_cancelled),
+            Act::UnmountHere { path } => self.store.unmount_here(path),
+            Act::Revive { source } => self.with_source(*source, |row| revive(&job.run(row)?)),
+            Act::ShutDown { source, mounts, config, is_try } => self.with_source(*source, |mut row| {
+                (row.record.mounts, row.record.config) = (mounts.clone(), config.clone());
+                let outcome = shut_down(&job.run(row)?);
+                match outcome {
+                    Err(problem) if *is_try => job.ticket.note(JobLevel::Error, problem.detail),
+                    outcome => return outcome,
+                }
+                Ok(())
+            }),
+            Act::Nothing => Ok(()),
+            Act::Forget { source } => self.state.write(|edit| {
+                edit.remove_owned::<Timeflow>(*source)?;
+                edit.remove::<Source>(*source)
+            }),
+        }
+    }
+
+    /// Does something with a source, if it is still there.
+    fn with_source(&self, id: u64, work: impl FnOnce(Row<Source>) -> Answer<()>) -> Answer<()> {
+        match self.state.read(|view| Ok(view.all::<Source>()?.into_iter().find(|row| row.id == id)))? {
+            Some(row) => work(row),
+            None => Ok(()),
+        }
+    }
+}
+
+fn revive(run: &Run<'_>) -> Answer<()> {
+    if run.source.is_virtual() {
+        let snapshot = run.newest_data()?;
+        run.call(Call::VirtualReconfigure { of: run.as_virtual(&run.source.mounts)?, snapshot }).map(drop)
+    } else {
+        run.call_if(Operation::LinkedStartStaging, || Ok(Call::LinkedStartStaging(run.linked(&run.source.mounts)?)))
+    }
+}
+
+fn shut_down(run: &Run<'_>) -> Answer<()> {
+    if run.source.is_virtual() {
+        run.call(Call::VirtualUnconfigure(run.as_virtual(&run.source.mounts)?)).map(drop)
+    } else {
+        run.call_if(Operation::LinkedStopStaging, || Ok(Call::LinkedStopStaging(run.linked(&run.source.mounts)?)))
+    }
+}

@@ -1,0 +1,54 @@
+//! Sync: new data arrives at a dSource, and a snapshot is taken of it.
+
+use serde_json::Value;
+
+use crate::plugins::{Call, Operation};
+use crate::service::Answer;
+use crate::virtualization::records::{HookPoint, Kind, Timeflow};
+use crate::virtualization::run::Run;
+
+/// Syncs a dSource, with these parameters. Returns the snapshot's full name.
+pub fn sync(mut run: Run<'_>, parameters: Option<Value>) -> Answer<String> {
+    let timeflow = run.timeflow()?;
+    let (name, data) = bring(&mut run, &timeflow.record, parameters)?;
+    let point = run.point(timeflow.id, &name, &data)?;
+    run.job.journal.commit(
+        |edit| {
+            edit.insert(&point)?;
+            edit.update(run.id, &run.source)
+        },
+        Vec::new(),
+    )?;
+    Ok(name)
+}
+
+/// Brings data and takes a snapshot: its full name, and what the plugin says of it.
+pub fn bring(run: &mut Run<'_>, timeflow: &Timeflow, parameters: Option<Value>) -> Answer<(String, Value)> {
+    if run.source.kind == Kind::Staged {
+        let (mounts, owner) = run.specification()?;
+        if mounts != run.source.mounts {
+            run.unmount(&timeflow.dataset)?;
+            run.mount(&timeflow.dataset, &mounts, owner)?;
+            run.source.mounts = mounts;
+        }
+        if !run.source.is_enabled {
+            run.promise_shut_down()?;
+        }
+    }
+    let outcome = run.hook(HookPoint::PreSync).and_then(|()| taken(run, &timeflow.dataset, parameters));
+    // Whatever happened: that is what the hook is for. What failed first is told.
+    let after = run.hook(HookPoint::PostSync);
+    let taken = outcome?;
+    after.map(|()| taken)
+}
+
+fn taken(run: &Run<'_>, dataset: &str, parameters: Option<Value>) -> Answer<(String, Value)> {
+    run.call_if(Operation::LinkedPreSnapshot, || {
+        let linked = run.linked(&run.source.mounts)?;
+        Ok(Call::LinkedPreSnapshot { linked, snapshot_parameters: parameters.clone() })
+    })?;
+    let name = run.snapshot(dataset)?;
+    let linked = run.linked(&run.source.mounts)?;
+    let data = run.definition(Call::LinkedPostSnapshot { linked, snapshot_parameters: parameters })?;
+    Ok((name, data))
+}

@@ -1,0 +1,155 @@
+//! What is told of dSources and VDBs.
+
+use cow_api::v1::{self, JobLevel};
+
+use crate::jobs::Ticket;
+use crate::plugins::{Call, Operation, Status};
+use crate::service::Answer;
+use crate::state::Row;
+use crate::virtualization::Virtualization;
+use crate::virtualization::journal::Journal;
+use crate::virtualization::records::{Fault, Kind, Point, Repository, Source, Timeflow, Why};
+use crate::virtualization::run::{Job, Run};
+
+impl Virtualization {
+    /// All dSources and VDBs.
+    pub fn sources(&self) -> Answer<v1::Sources> {
+        let rows = self.state.read(|view| view.all::<Source>())?;
+        let made = rows.iter().filter(|row| row.record.is_made);
+        Ok(v1::Sources { sources: made.map(|row| self.shown(row)).collect::<Answer<_>>()? })
+    }
+
+    /// A dSource or VDB.
+    pub fn source(&self, name: &str) -> Answer<v1::Source> {
+        self.shown(&self.made(name)?)
+    }
+
+    fn shown(&self, row: &Row<Source>) -> Answer<v1::Source> {
+        let source = &row.record;
+        let (points, timeflow, repository) = self.state.read(|view| {
+            let timeflow = source.timeflow.map(|id| view.get::<Timeflow>(id)).transpose()?;
+            let repository = view.get::<Repository>(source.repository).map(|row| row.record.0.name);
+            Ok((view.owned::<Point>(row.id)?, timeflow, repository.unwrap_or_default()))
+        })?;
+        let mounts = source
+            .mounts
+            .iter()
+            .map(|mounted| Ok(format!("{}:{}", self.ground.name(mounted.place.environment)?, mounted.path)));
+        Ok(v1::Source {
+            name: source.name.clone(),
+            kind: match source.kind {
+                Kind::Staged => v1::SourceKind::Staged,
+                Kind::Direct => v1::SourceKind::Direct,
+                Kind::Virtual => v1::SourceKind::Virtual,
+            },
+            plugin: self
+                .packages
+                .package(&source.plugin)
+                .map_or_else(|_| source.plugin.clone(), |found| found.name.clone()),
+            environment: self.ground.name(source.place.environment)?,
+            user: source.place.user.clone(),
+            repository,
+            dataset: timeflow.as_ref().map(|row| row.record.dataset.clone()),
+            from: timeflow.and_then(|row| row.record.from),
+            is_enabled: source.is_enabled,
+            mounts: mounts.collect::<Answer<_>>()?,
+            snapshots: points.len() as u64,
+            newest: points.last().map(|row| row.record.created),
+        })
+    }
+
+    /// What the plugin says of a source.
+    pub fn source_status(&self, name: &str) -> Answer<v1::SourceStatus> {
+        let row = self.made(name)?;
+        let is_enabled = row.record.is_enabled;
+        let ticket = Ticket::new(0, Box::new(|_| {}));
+        let journal = Journal::new(&self.state, 0);
+        let job = Job { on: self, ticket: &ticket, journal: &journal, is_cancelled: &|| false };
+        let run = job.run(row)?;
+        let (is_active, size) = if is_enabled { (is_active(&run)?, size(&run)?) } else { (None, None) };
+        for line in ticket.lines().iter().filter(|line| line.level == JobLevel::Error) {
+            tracing::warn!(source = name, line = line.text, "the plugin says");
+        }
+        Ok(v1::SourceStatus { name: name.to_owned(), is_enabled, is_active, size })
+    }
+
+    /// The timeflows of a source.
+    pub fn timeline(&self, name: &str) -> Answer<v1::Timeline> {
+        let row = self.made(name)?;
+        let (sources, flows, points) = self
+            .state
+            .read(|view| Ok((view.all::<Source>()?, view.all::<Timeflow>()?, view.owned::<Point>(row.id)?)))?;
+        let origin_of = |snapshot: &str| {
+            let began = flows.iter().filter(|flow| flow.record.from.as_deref() == Some(snapshot));
+            let named = began.filter_map(|flow| {
+                let source = sources.iter().find(|source| source.id == flow.record.source)?;
+                Some(format!("{} ({})", source.record.name, flow.record.ordinal))
+            });
+            named.collect()
+        };
+        let shown = |flow: &Row<Timeflow>| v1::Timeflow {
+            number: flow.record.ordinal,
+            dataset: flow.record.dataset.clone(),
+            why: why(flow.record.why).to_owned(),
+            from: flow.record.from.clone(),
+            created: flow.record.created,
+            is_current: row.record.timeflow == Some(flow.id),
+            snapshots: points
+                .iter()
+                .filter(|point| point.record.timeflow == flow.id)
+                .map(|Row { record: Point { name, created, .. }, .. }| v1::TimeflowSnapshot {
+                    name: name.clone(),
+                    created: *created,
+                    origin_of: origin_of(name),
+                })
+                .collect(),
+        };
+        let timeflows = flows.iter().filter(|flow| flow.record.source == row.id).map(shown).collect();
+        Ok(v1::Timeline { source: row.record.name, timeflows })
+    }
+
+    /// Lasting bad states.
+    pub fn faults(&self) -> Answer<v1::Faults> {
+        let rows = self.state.read(|view| view.all::<Fault>())?;
+        let shown = rows.into_iter().map(|row| {
+            let Fault { subject, detail, hint, since } = row.record;
+            v1::Fault { subject, detail, hint, since }
+        });
+        Ok(v1::Faults { faults: shown.collect() })
+    }
+}
+
+fn is_active(run: &Run<'_>) -> Answer<Option<bool>> {
+    let mounts = &run.source.mounts;
+    let (operation, call) = match run.source.is_virtual() {
+        true => (Operation::VirtualStatus, Call::VirtualStatus(run.as_virtual(mounts)?)),
+        false => (Operation::LinkedStatus, Call::LinkedStatus(run.linked(mounts)?)),
+    };
+    if !run.package.has(operation) {
+        return Ok(None);
+    }
+    let status = run.call(call)?.status().map_err(|failure| failure.problem(&run.source.name))?;
+    Ok(Some(status == Status::Active))
+}
+
+fn size(run: &Run<'_>) -> Answer<Option<u64>> {
+    let mounts = &run.source.mounts;
+    let (operation, call) = match run.source.is_virtual() {
+        true => (Operation::VirtualSourceSize, Call::VirtualSourceSize(run.as_virtual(mounts)?)),
+        false => (Operation::LinkedSourceSize, Call::LinkedSourceSize(run.linked(mounts)?)),
+    };
+    if !run.package.has(operation) {
+        return Ok(None);
+    }
+    run.call(call)?.size().map(Some).map_err(|failure| failure.problem(&run.source.name))
+}
+
+fn why(why: Why) -> &'static str {
+    match why {
+        Why::Link => "link",
+        Why::Provision => "provision",
+        Why::Empty => "empty",
+        Why::Refresh => "refresh",
+        Why::Rewind => "rewind",
+    }
+}

@@ -1,0 +1,316 @@
+//! The verbs of dSources and VDBs: what is asked is checked at once, as far as it can be; a job does it.
+
+use std::sync::Arc;
+
+use cow_api::v1::{self, Code, JobKind, LinkSource, Problem, Provision, SourceOrder};
+use rustix::rand::{GetRandomFlags, getrandom};
+use serde_json::{Map, Value};
+
+use crate::plugins::{Operation, Package, PluginType, SchemaKind};
+use crate::service::Answer;
+use crate::state::Row;
+use crate::virtualization::Virtualization;
+use crate::virtualization::recipes;
+use crate::virtualization::records::{Kind, Place, Point, Repository, Source, SourceConfig, Timeflow};
+
+impl Virtualization {
+    /// Begins to link a dSource.
+    pub fn link(self: &Arc<Self>, request: &LinkSource) -> Answer<v1::Job> {
+        let package = self.packages.package(&request.plugin)?;
+        let origin = self.ground.place(&request.environment, request.user.as_deref())?;
+        let kind = match package.plugin_type {
+            PluginType::Staged => Kind::Staged,
+            PluginType::Direct => Kind::Direct,
+        };
+        let place = match (&request.staging_environment, kind) {
+            (Some(staging), Kind::Staged) => self.ground.place(staging, request.staging_user.as_deref())?,
+            (None, _) => origin.clone(),
+            (Some(_), _) => {
+                let detail = format!("plugin {} is DIRECT: it has no staging host", package.name);
+                return Err(Problem::new(Code::InvalidRequest, detail).with_hint("leave the staging environment out"));
+            }
+        };
+        // What was discovered is on the host that the data comes from; a staging host has its own installation.
+        let repository = self.repository(&package, &place, request.repository.as_deref())?;
+        let config = self.config_for(&package, &repository, request)?;
+        let asked = request.snapshot_parameters.clone();
+        let stored = asked.as_ref().filter(|_| request.store_snapshot_parameters);
+        let row = self.reserve(Source {
+            config: Some(self.seal(&config)?),
+            snapshot_parameters: stored.map(|value| self.seal(value)).transpose()?,
+            ..self.new_source(&request.name, kind, &package, repository.id, (origin, place), &request.parameters)?
+        })?;
+        self.begin(JobKind::Link, row, move |run| recipes::link(run, asked).map(Some))
+    }
+
+    /// Begins to provision a VDB.
+    pub fn provision(self: &Arc<Self>, request: &Provision) -> Answer<v1::Job> {
+        let place = self.ground.place(&request.environment, request.user.as_deref())?;
+        let (package, from) = match (&request.from, &request.plugin) {
+            (Some(from), None) => {
+                let (parent, point) = self.point(from)?;
+                (self.packages.package(&parent.record.plugin)?, Some((point.name, self.unseal(&point.data)?)))
+            }
+            (None, Some(plugin)) => (self.packages.package(plugin)?, None),
+            _ => {
+                let problem = Problem::new(Code::InvalidRequest, format!("cannot provision {}", request.name));
+                return Err(problem.with_hint("give a snapshot to provision from or, for an empty VDB, a plugin"));
+            }
+        };
+        if from.is_none() && !package.has(Operation::VirtualInitialize) {
+            let detail = format!("plugin {} cannot make an empty VDB", package.name);
+            return Err(Problem::new(Code::Unsupported, detail).with_hint("provision from a snapshot"));
+        }
+        let repository = self.repository(&package, &place, request.repository.as_deref())?;
+        let (name, parameters) = (&request.name, &request.parameters);
+        let source =
+            self.new_source(name, Kind::Virtual, &package, repository.id, (place.clone(), place), parameters)?;
+        let row = self.reserve(source)?;
+        self.begin(JobKind::Provision, row, move |run| recipes::provision(run, from).map(Some))
+    }
+
+    /// Begins to do something with a source.
+    pub fn order(self: &Arc<Self>, name: &str, order: SourceOrder) -> Answer<v1::Job> {
+        let row = self.made(name)?;
+        self.check(&row.record, &order)?;
+        match order {
+            SourceOrder::Sync { snapshot_parameters } => {
+                let stored = row.record.snapshot_parameters.as_ref().map(|sealed| self.unseal(sealed)).transpose()?;
+                let parameters = snapshot_parameters.or(stored);
+                self.begin(JobKind::Sync, row, move |run| recipes::sync(run, parameters).map(Some))
+            }
+            SourceOrder::Snapshot => self.begin(JobKind::Snapshot, row, |run| recipes::snapshot(run).map(Some)),
+            SourceOrder::Refresh { to } => {
+                let (name, data) = self.refresh_to(&row, to.as_deref())?;
+                self.begin(JobKind::Refresh, row, move |run| recipes::refresh(run, &name, data).map(Some))
+            }
+            SourceOrder::Rewind { to } => {
+                let (name, data) = self.own_point(&row, to.as_deref())?;
+                self.begin(JobKind::Rewind, row, move |run| recipes::rewind(run, &name, data).map(Some))
+            }
+            SourceOrder::Start => self.begin(JobKind::Start, row, |run| recipes::start(run).map(|()| None)),
+            SourceOrder::Stop => self.begin(JobKind::Stop, row, |run| recipes::stop(run).map(|()| None)),
+            SourceOrder::Enable => self.begin(JobKind::Enable, row, |run| recipes::enable(run).map(|()| None)),
+            SourceOrder::Disable => self.begin(JobKind::Disable, row, |run| recipes::disable(run).map(|()| None)),
+            SourceOrder::Delete { force } => {
+                self.begin(JobKind::Delete, row, move |run| recipes::delete(run, force).map(|()| None))
+            }
+            SourceOrder::Physical { from, environment, user, directory, parameters } => {
+                let snapshot = self.own_point(&row, from.as_deref())?;
+                let to = self.ground.place(&environment, user.as_deref())?;
+                let parameters = object(parameters);
+                self.begin(JobKind::Physical, row, move |run| {
+                    recipes::physical(run, &snapshot, &to, &directory, parameters).map(|()| None)
+                })
+            }
+        }
+    }
+
+    /// What can be told at once about an order that cannot be carried out.
+    fn check(&self, source: &Source, order: &SourceOrder) -> Answer<()> {
+        let name = &source.name;
+        let conflict = |detail: String, hint: &str| Err(Problem::new(Code::Conflict, detail).with_hint(hint));
+        let wants_virtual = match order {
+            SourceOrder::Sync { .. } => Some(false),
+            SourceOrder::Enable | SourceOrder::Disable | SourceOrder::Delete { .. } | SourceOrder::Physical { .. } => {
+                None
+            }
+            _ => Some(true),
+        };
+        match wants_virtual {
+            Some(true) if !source.is_virtual() => {
+                return conflict(format!("{name} is a dSource, not a VDB"), "'cowctl source' works with dSources");
+            }
+            Some(false) if source.is_virtual() => {
+                return conflict(format!("{name} is a VDB, not a dSource"), "'cowctl vdb' works with VDBs");
+            }
+            _ => {}
+        }
+        match (order, source.is_enabled) {
+            (SourceOrder::Enable, true) => conflict(format!("{name} is enabled"), "there is nothing to do"),
+            (SourceOrder::Enable | SourceOrder::Delete { .. } | SourceOrder::Physical { .. }, _) | (_, true) => Ok(()),
+            (SourceOrder::Disable, false) => conflict(format!("{name} is disabled"), "there is nothing to do"),
+            (_, false) => conflict(format!("{name} is disabled"), "enable it first"),
+        }
+    }
+
+    fn new_source(
+        &self,
+        name: &str,
+        kind: Kind,
+        package: &Package,
+        repository: u64,
+        (origin, place): (Place, Place),
+        parameters: &Value,
+    ) -> Answer<Source> {
+        check_name(name)?;
+        Ok(Source {
+            name: name.to_owned(),
+            kind,
+            guid: new_guid()?,
+            plugin: package.id.clone(),
+            repository,
+            config: None,
+            origin,
+            place,
+            parameters: self.seal(&object(parameters.clone()))?,
+            snapshot_parameters: None,
+            mounts: Vec::new(),
+            timeflow: None,
+            is_made: false,
+            is_enabled: false,
+        })
+    }
+
+    /// Takes a name, until the source is made or forgotten.
+    fn reserve(&self, source: Source) -> Answer<Row<Source>> {
+        let id = self.state.write(|edit| edit.insert(&source))?;
+        Ok(Row { id, record: source })
+    }
+
+    /// A source that is not only being made.
+    pub(super) fn made(&self, name: &str) -> Answer<Row<Source>> {
+        let row = self.state.read(|view| view.named::<Source>(name))?;
+        if row.record.is_made {
+            return Ok(row);
+        }
+        Err(Problem::new(Code::Busy, format!("{name} is being made"))
+            .with_hint("'cowctl job list' shows how far it is"))
+    }
+
+    fn repository(&self, package: &Package, place: &Place, name: Option<&str>) -> Answer<Row<Repository>> {
+        let of_plugin = |row: &Row<Repository>| row.record.0.plugin == package.id && !row.record.0.is_lost;
+        let all = self.state.read(|view| view.owned::<Repository>(place.environment))?;
+        let mut found: Vec<_> = all.into_iter().filter(of_plugin).collect();
+        let names: Vec<String> = found.iter().map(|row| row.record.0.name.clone()).collect();
+        if let Some(name) = name {
+            found.retain(|row| row.record.0.name == name);
+        }
+        match (found.len(), found.pop()) {
+            (1, Some(row)) => Ok(row),
+            (0, _) if names.is_empty() => {
+                let detail =
+                    format!("plugin {} has found nothing on {}", package.name, self.ground.name(place.environment)?);
+                Err(Problem::new(Code::NotFound, detail).with_hint("'cowctl env refresh' looks again"))
+            }
+            _ => {
+                let problem = Problem::new(Code::InvalidRequest, "which repository is meant is not clear");
+                Err(problem.with_hint(format!("name one of: {}", names.join(", "))))
+            }
+        }
+    }
+
+    fn config_for(&self, package: &Package, repository: &Row<Repository>, request: &LinkSource) -> Answer<Value> {
+        if let Some(by_hand) = &request.config_parameters {
+            return Ok(by_hand.clone());
+        }
+        let all = self.state.read(|view| view.owned::<SourceConfig>(repository.id))?;
+        let known: Vec<_> = all.iter().filter(|row| !row.record.0.is_lost).collect();
+        let wanted = |row: &&&Row<SourceConfig>| request.config.as_ref().is_none_or(|name| row.record.0.name == *name);
+        let found: Vec<_> = known.iter().filter(wanted).collect();
+        match found[..] {
+            [row] => self.unseal(&row.record.0.parameters),
+            // Plugins that look for nothing want none.
+            [] if request.config.is_none() && package.schemas.get(SchemaKind::SourceConfig).is_none() => {
+                Ok(Value::Object(Map::new()))
+            }
+            _ => {
+                let names: Vec<&str> = known.iter().map(|row| row.record.0.name.as_str()).collect();
+                let problem = Problem::new(Code::InvalidRequest, "which source config is meant is not clear");
+                Err(problem.with_hint(format!("name one of: {}; or give its parameters", names.join(", "))))
+            }
+        }
+    }
+
+    /// A snapshot by its full name, as `SOURCE@TIME`, or the newest of `SOURCE`.
+    fn point(&self, text: &str) -> Answer<(Row<Source>, Point)> {
+        let (name, part) = text.split_once('@').map_or((text, None), |(name, part)| (name, Some(part)));
+        let short = name.strip_prefix("dsource/").or_else(|| name.strip_prefix("vdb/")).unwrap_or(name);
+        let source = self.made(short.split('/').next().unwrap_or(short))?;
+        let points = self.state.read(|view| view.owned::<Point>(source.id))?;
+        let mut points: Vec<Point> = points.into_iter().map(|row| row.record).collect();
+        match part {
+            Some(part) if short.contains('/') => {
+                points.retain(|point| point.name.ends_with(&format!("{short}@{part}")))
+            }
+            Some(part) => points.retain(|point| point.name.split_once('@').is_some_and(|(_, name)| name == part)),
+            None => points.retain(|point| Some(point.timeflow) == source.record.timeflow),
+        }
+        let missing = || {
+            let problem = Problem::new(Code::NotFound, format!("there is no snapshot {text}"));
+            problem.with_hint(format!("'cowctl timeline {}' shows what there is", source.record.name))
+        };
+        let point = points.pop().ok_or_else(missing)?;
+        Ok((source, point))
+    }
+
+    fn own_point(&self, row: &Row<Source>, to: Option<&str>) -> Answer<(String, Value)> {
+        let name = &row.record.name;
+        let text = match to {
+            None => name.clone(),
+            Some(to) if to.contains('@') => to.to_owned(),
+            Some(to) => format!("{name}@{to}"),
+        };
+        let (source, point) = self.point(&text)?;
+        if source.id != row.id {
+            let problem = Problem::new(Code::InvalidRequest, format!("{} is no snapshot of {name}", point.name));
+            return Err(problem.with_hint(format!("'cowctl timeline {name}' shows those that are")));
+        }
+        Ok((point.name, self.unseal(&point.data)?))
+    }
+
+    fn refresh_to(&self, row: &Row<Source>, to: Option<&str>) -> Answer<(String, Value)> {
+        let flows = self.state.read(|view| view.owned::<Timeflow>(row.id))?;
+        let parent = flows.iter().rev().map(|flow| &flow.record).find_map(|flow| {
+            let from = flow.from.as_deref()?;
+            // A rewind began from a snapshot of the VDB's own.
+            (!from.starts_with(&format!("{}/", row.record.folder()))).then_some(from)
+        });
+        let name = &row.record.name;
+        let Some(parent) = parent else {
+            return Err(Problem::new(
+                Code::Conflict,
+                format!("{name} was provisioned empty: there is nothing to refresh from"),
+            ));
+        };
+        let parent = parent.split_once('@').map_or(parent, |(dataset, _)| dataset);
+        let parent = parent.split('/').nth(1).unwrap_or(parent);
+        let text = match to {
+            None => parent.to_owned(),
+            Some(to) if to.contains('@') => to.to_owned(),
+            Some(to) => format!("{parent}@{to}"),
+        };
+        let (source, point) = self.point(&text)?;
+        if source.record.name != parent {
+            let problem = Problem::new(Code::InvalidRequest, format!("{} is no snapshot of {parent}", point.name));
+            return Err(problem.with_hint(format!("{name} was provisioned from {parent}")));
+        }
+        Ok((point.name, self.unseal(&point.data)?))
+    }
+}
+
+/// Nothing given stands for an object without fields.
+fn object(value: Value) -> Value {
+    if value.is_null() { Value::Object(Map::new()) } else { value }
+}
+
+/// A source's name is one part of a dataset's.
+fn check_name(name: &str) -> Answer<()> {
+    let fits = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
+    if !name.is_empty() && name.len() <= 100 && name.chars().all(fits) && name.starts_with(char::is_alphanumeric) {
+        return Ok(());
+    }
+    let problem = Problem::new(Code::InvalidName, format!("'{}' cannot name a source", name.escape_default()));
+    Err(problem.with_hint("take up to 100 letters, digits, '-', '_' and '.', a letter or digit first"))
+}
+
+/// A random UUID (RFC 9562, version 4).
+fn new_guid() -> Answer<String> {
+    let mut bytes = [0_u8; 16];
+    getrandom(&mut bytes, GetRandomFlags::empty())
+        .map_err(|errno| Problem::new(Code::Io, format!("cannot draw random bytes: {errno}")))?;
+    bytes[6] = bytes[6] & 0x0f | 0x40;
+    bytes[8] = bytes[8] & 0x3f | 0x80;
+    let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+    Ok(format!("{}-{}-{}-{}-{}", &hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..]))
+}

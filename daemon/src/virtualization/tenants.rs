@@ -1,0 +1,145 @@
+//! What environments and plugins are used by, and the data of a plugin that an upgrade of it rewrites.
+
+use std::sync::Arc;
+
+use crate::plugins::{Object, ObjectKind, Package};
+use crate::service::Answer;
+use crate::state::{Edit, Record, View};
+use crate::virtualization::discovery::Tenant;
+use crate::virtualization::outside::Packages;
+use crate::virtualization::plugins::{PluginRecord, PluginTenants, Plugins};
+use crate::virtualization::records::{Point, Repository, Sealed, Source, SourceConfig};
+use crate::virtualization::{Code, Problem, Virtualization};
+
+impl Packages for Plugins {
+    fn package(&self, id_or_name: &str) -> Answer<Arc<Package>> {
+        Ok(Arc::new(self.named(id_or_name)?.record.package))
+    }
+
+    fn all(&self) -> Answer<Vec<Arc<Package>>> {
+        Ok(self.packages()?.into_iter().map(Arc::new).collect())
+    }
+}
+
+impl PluginTenants for Tenant {
+    fn used_by(&self, plugin: u64) -> Answer<Vec<String>> {
+        let (uuid, sources) = self.0.state.read(|view| Ok((uuid(view, plugin)?, view.all::<Source>()?)))?;
+        let used = sources.iter().filter(|row| row.record.plugin == uuid);
+        Ok(used.map(|row| row.record.describe()).collect())
+    }
+
+    fn objects(&self, plugin: u64) -> Answer<Vec<Object>> {
+        let sealed = self.0.state.read(|view| {
+            let uuid = uuid(view, plugin)?;
+            let sources = view.all::<Source>()?.into_iter().filter(|row| row.record.plugin == uuid);
+            let busy = self.0.busy.lock();
+            if let Some(row) = sources.clone().find(|row| busy.contains(&row.id)) {
+                let problem = Problem::new(Code::Busy, format!("a job works on {}", row.record.name));
+                return Err(problem.with_hint("wait for its end: 'cowctl job list' shows it"));
+            }
+            let mut sealed = Vec::new();
+            visit(view, &uuid, &mut |kind, reference, value| sealed.push((kind, reference, value.clone())))?;
+            Ok(sealed)
+        })?;
+        let open = |(kind, reference, sealed): (ObjectKind, String, Sealed)| {
+            Ok(Object { kind, reference, value: self.0.unseal(&sealed)? })
+        };
+        sealed.into_iter().map(open).collect()
+    }
+
+    fn replace(&self, edit: &Edit<'_>, plugin: u64, objects: &[Object]) -> Answer<()> {
+        let uuid = uuid(edit, plugin)?;
+        let new = |kind: ObjectKind, reference: String| -> Answer<Option<Sealed>> {
+            let object = objects.iter().find(|object| object.kind == kind && object.reference == reference);
+            object.map(|object| self.0.seal(&object.value)).transpose()
+        };
+        write_all(edit, &uuid, &new, &self.0)
+    }
+}
+
+fn uuid(view: &View<'_>, plugin: u64) -> Answer<String> {
+    Ok(view.get::<PluginRecord>(plugin)?.record.package.id)
+}
+
+fn reference(kind: &str, id: u64) -> String {
+    format!("{kind}-{id}")
+}
+
+/// All data of a plugin: of repositories, source configs, dSources, VDBs and snapshots.
+fn visit(view: &View<'_>, uuid: &str, each: &mut dyn FnMut(ObjectKind, String, &Sealed)) -> Answer<()> {
+    for row in view.all::<Repository>()?.iter().filter(|row| row.record.0.plugin == uuid) {
+        each(ObjectKind::Repository, reference("repository", row.id), &row.record.0.parameters);
+    }
+    for row in view.all::<SourceConfig>()?.iter().filter(|row| row.record.0.plugin == uuid) {
+        each(ObjectKind::SourceConfig, reference("config", row.id), &row.record.0.parameters);
+    }
+    for row in view.all::<Source>()?.iter().filter(|row| row.record.plugin == uuid) {
+        each(kind_of(&row.record), reference("source", row.id), &row.record.parameters);
+        if let Some(config) = &row.record.config {
+            each(ObjectKind::SourceConfig, reference("source-config", row.id), config);
+        }
+        for point in view.owned::<Point>(row.id)? {
+            each(ObjectKind::Snapshot, reference("snapshot", point.id), &point.record.data);
+        }
+    }
+    Ok(())
+}
+
+fn kind_of(source: &Source) -> ObjectKind {
+    if source.is_virtual() { ObjectKind::VirtualSource } else { ObjectKind::LinkedSource }
+}
+
+type New<'n> = &'n dyn Fn(ObjectKind, String) -> Answer<Option<Sealed>>;
+
+fn write_all(edit: &Edit<'_>, uuid: &str, new: New<'_>, on: &Virtualization) -> Answer<()> {
+    for mut row in edit.all::<Repository>()?.into_iter().filter(|row| row.record.0.plugin == uuid) {
+        if let Some(sealed) = new(ObjectKind::Repository, reference("repository", row.id))? {
+            row.record.0.parameters = sealed;
+            named_anew(on, edit, uuid, &mut row.record.0, crate::plugins::SchemaKind::Repository)?;
+            put(edit, row.id, &row.record)?;
+        }
+    }
+    for mut row in edit.all::<SourceConfig>()?.into_iter().filter(|row| row.record.0.plugin == uuid) {
+        if let Some(sealed) = new(ObjectKind::SourceConfig, reference("config", row.id))? {
+            row.record.0.parameters = sealed;
+            named_anew(on, edit, uuid, &mut row.record.0, crate::plugins::SchemaKind::SourceConfig)?;
+            put(edit, row.id, &row.record)?;
+        }
+    }
+    for mut row in edit.all::<Source>()?.into_iter().filter(|row| row.record.plugin == uuid) {
+        if let Some(sealed) = new(kind_of(&row.record), reference("source", row.id))? {
+            row.record.parameters = sealed;
+        }
+        if let Some(sealed) = new(ObjectKind::SourceConfig, reference("source-config", row.id))? {
+            row.record.config = Some(sealed);
+        }
+        put(edit, row.id, &row.record)?;
+        for mut point in edit.owned::<Point>(row.id)? {
+            if let Some(sealed) = new(ObjectKind::Snapshot, reference("snapshot", point.id))? {
+                point.record.data = sealed;
+                put(edit, point.id, &point.record)?;
+            }
+        }
+    }
+    Ok(())
+}
+
+fn put<T: Record>(edit: &Edit<'_>, id: u64, record: &T) -> Answer<()> {
+    edit.update(id, record)
+}
+
+/// The upgraded plugin names and identifies what it had found, so that its next discovery finds it again.
+fn named_anew(
+    on: &Virtualization,
+    edit: &Edit<'_>,
+    uuid: &str,
+    found: &mut crate::virtualization::records::Found,
+    kind: crate::plugins::SchemaKind,
+) -> Answer<()> {
+    let installed = edit.all::<PluginRecord>()?.into_iter().find(|row| row.record.package.id == uuid);
+    let Some(package) = installed.map(|row| row.record.package) else { return Ok(()) };
+    let value = on.unseal(&found.parameters)?;
+    found.identity = serde_json::Value::Object(package.identity(kind, &value)).to_string();
+    found.name = package.named(kind, value).name;
+    Ok(())
+}

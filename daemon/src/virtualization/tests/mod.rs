@@ -1,0 +1,438 @@
+//! Every workflow against a world in memory: in order, with every call failing in turn, and with cowd killed at each.
+
+mod world;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use cow_api::v1::{self, JobState, LinkSource, Provision, SourceOrder};
+use serde_json::json;
+
+use super::*;
+use crate::jobs::Limits;
+use crate::plugins::PluginType;
+use crate::virtualization::records::{Found, Hook, HookPoint, Point, Repository, Source, Timeflow};
+use world::{Seen, Trouble, World};
+
+const LONG: Duration = Duration::from_secs(60);
+
+/// A world, and a cowd that can be killed in it.
+struct Site {
+    world: Arc<World>,
+    directory: PathBuf,
+    virtualization: Arc<Virtualization>,
+}
+
+impl Drop for Site {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.directory);
+    }
+}
+
+fn cowd(world: &Arc<World>, directory: &std::path::Path) -> Arc<Virtualization> {
+    let state = Arc::new(State::open(directory).unwrap());
+    let limits = Limits { running: 2, kept: 1000 };
+    Virtualization::new(Parts {
+        jobs: Jobs::new(limits, Arc::default(), state.clone()).unwrap(),
+        key: Key::load_or_create(&directory.join("key")).unwrap(),
+        state,
+        store: world.clone(),
+        ground: world.clone(),
+        packages: world.clone(),
+        caller: world.clone(),
+    })
+}
+
+impl Site {
+    fn new(plugin_type: PluginType) -> Self {
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let number = COUNT.fetch_add(1, Ordering::Relaxed);
+        // In memory: hundreds of crashes are thousands of syncs.
+        let directory = PathBuf::from(format!("/dev/shm/cow-recipes-{}-{number}", std::process::id()));
+        let _ = std::fs::remove_dir_all(&directory);
+        let world = World::new(plugin_type);
+        let virtualization = cowd(&world, &directory);
+        for environment in [1, 2] {
+            let found = Found {
+                on: environment,
+                plugin: world.package.id.clone(),
+                name: "installation".to_owned(),
+                identity: "{}".to_owned(),
+                parameters: virtualization.seal(&json!({})).unwrap(),
+                is_lost: false,
+                is_manual: false,
+            };
+            virtualization.state.write(|edit| edit.insert(&Repository(found))).unwrap();
+        }
+        Self { world, directory, virtualization }
+    }
+
+    /// The daemon after a kill.
+    fn restart(&mut self) {
+        self.virtualization = cowd(&self.world, &self.directory);
+        let interrupted = self.virtualization.interrupted().unwrap();
+        self.virtualization.recover(interrupted);
+    }
+
+    fn ended(&self, job: Answer<v1::Job>) -> v1::Job {
+        self.virtualization.jobs.wait(job.unwrap().id, LONG).unwrap()
+    }
+
+    fn done(&self, job: Answer<v1::Job>) {
+        let job = self.ended(job);
+        assert_eq!(job.progress.state, JobState::Done, "{job:?}\n{:?}", self.virtualization.jobs.log(job.id));
+    }
+
+    fn order(&self, name: &str, order: SourceOrder) -> Answer<v1::Job> {
+        self.virtualization.order(name, order)
+    }
+
+    fn link(&self) -> Answer<v1::Job> {
+        self.virtualization.link(&LinkSource {
+            name: "sales".to_owned(),
+            plugin: "model".to_owned(),
+            environment: "h1".to_owned(),
+            parameters: json!({"paths": [{"path": "/staging"}]}),
+            config_parameters: Some(json!({"name": "db"})),
+            ..LinkSource::default()
+        })
+    }
+
+    fn provision(&self, from: Option<&str>) -> Answer<v1::Job> {
+        self.virtualization.provision(&Provision {
+            name: "test".to_owned(),
+            from: from.map(str::to_owned),
+            plugin: from.is_none().then(|| "model".to_owned()),
+            environment: "h2".to_owned(),
+            parameters: json!({"paths": [{"path": "/vdb"}, {"path": "/vdb2", "shared": "part"}]}),
+            ..Provision::default()
+        })
+    }
+
+    fn hook(&self, name: &str, at: HookPoint) {
+        let virtualization = &self.virtualization;
+        let source = virtualization.state.read(|view| view.named::<Source>(name)).unwrap().id;
+        let script = virtualization.seal(&json!(at.as_str())).unwrap();
+        let hook = Hook { source, at, name: "h".to_owned(), script };
+        virtualization.state.write(|edit| edit.insert(&hook)).unwrap();
+    }
+
+    /// All that must be as before, or as after: the world, and what is remembered of it, times and seals apart.
+    fn all(&self) -> (Seen, Vec<String>) {
+        let remembered = self.virtualization.state.read(|view| {
+            let sources = view.all::<Source>()?.into_iter().map(|row| {
+                let source = row.record;
+                let (mounts, flow) = (source.mounts, source.timeflow);
+                format!("{} {mounts:?} {flow:?} {} {}", source.name, source.is_made, source.is_enabled)
+            });
+            let flows = view.all::<Timeflow>()?.into_iter();
+            let flows = flows.map(|row| format!("{} {} {:?}", row.id, row.record.dataset, row.record.from));
+            let points = view.all::<Point>()?.into_iter().map(|row| row.record.name);
+            Ok(sources.chain(flows).chain(points).collect())
+        });
+        (Seen { forced: Default::default(), ..self.world.seen() }, remembered.unwrap())
+    }
+}
+
+/// A workflow: what goes before it, and it.
+struct Workflow {
+    name: &'static str,
+    plugin_type: PluginType,
+    prepare: fn(&Site),
+    begin: fn(&Site) -> Answer<v1::Job>,
+}
+
+fn linked(site: &Site) {
+    site.done(site.link());
+}
+
+fn provisioned(site: &Site) {
+    linked(site);
+    site.done(site.provision(Some("sales")));
+    for at in [HookPoint::PreRefresh, HookPoint::PostRefresh, HookPoint::ConfigureClone, HookPoint::PreStop] {
+        site.hook("test", at);
+    }
+}
+
+fn disabled(site: &Site) {
+    provisioned(site);
+    site.done(site.order("test", SourceOrder::Disable));
+}
+
+fn workflows() -> Vec<Workflow> {
+    let staged = |name, prepare, begin| Workflow { name, plugin_type: PluginType::Staged, prepare, begin };
+    let mut all = vec![
+        staged("link", |_| {}, Site::link),
+        staged("sync", linked, |site| site.order("sales", SourceOrder::Sync { snapshot_parameters: None })),
+        staged("provision", linked, |site| site.provision(Some("sales"))),
+        staged("provision empty", |_| {}, |site| site.provision(None)),
+        staged("snapshot", provisioned, |site| site.order("test", SourceOrder::Snapshot)),
+        staged("refresh", provisioned, |site| site.order("test", SourceOrder::Refresh { to: None })),
+        staged("rewind", provisioned, |site| site.order("test", SourceOrder::Rewind { to: None })),
+        staged("disable", provisioned, |site| site.order("test", SourceOrder::Disable)),
+        staged("enable", disabled, |site| site.order("test", SourceOrder::Enable)),
+        staged("delete", provisioned, |site| site.order("test", SourceOrder::Delete { force: false })),
+        staged("delete disabled", disabled, |site| site.order("test", SourceOrder::Delete { force: false })),
+        staged("unlink", linked, |site| site.order("sales", SourceOrder::Delete { force: false })),
+        staged("physical", linked, |site| {
+            site.order(
+                "sales",
+                SourceOrder::Physical {
+                    from: None,
+                    environment: "h2".to_owned(),
+                    user: None,
+                    directory: "/restored".to_owned(),
+                    parameters: json!({}),
+                },
+            )
+        }),
+    ];
+    let direct = |name, prepare, begin| Workflow { name, plugin_type: PluginType::Direct, prepare, begin };
+    all.push(direct("link direct", |_| {}, Site::link));
+    all.push(direct("sync direct", linked, |site| {
+        site.order("sales", SourceOrder::Sync { snapshot_parameters: None })
+    }));
+    all
+}
+
+/// What a source's snapshots are called differs with the time.
+fn untimed((mut seen, remembered): (Seen, Vec<String>)) -> (Seen, Vec<String>) {
+    let mut counted = 0;
+    let mut untimed = |name: &str| match name.split_once('@') {
+        Some((dataset, _)) if !name.contains(' ') => {
+            counted += 1;
+            format!("{dataset}@{counted}")
+        }
+        _ => name.split('@').next().unwrap_or(name).to_owned(),
+    };
+    seen.snapshots = seen.snapshots.iter().map(|name| untimed(name)).collect();
+    counted_out(&mut seen);
+    (seen, remembered.iter().map(|name| untimed(name)).collect())
+}
+
+fn counted_out(seen: &mut Seen) {
+    seen.mounts_here.values_mut().for_each(|name| name.truncate(name.find('@').unwrap_or(name.len())));
+}
+
+/// Prepares a site, lets the workflow run into trouble, and returns the site with what was there before and how the job
+/// ended.
+fn troubled(workflow: &Workflow, trouble: Trouble) -> (Site, (Seen, Vec<String>), v1::Job) {
+    let site = Site::new(workflow.plugin_type);
+    (workflow.prepare)(&site);
+    let before = site.all();
+    site.world.make(trouble);
+    let job = site.ended((workflow.begin)(&site));
+    (site, before, job)
+}
+
+#[test]
+fn whatever_call_fails_all_is_as_before() {
+    for workflow in workflows() {
+        let (site, _, job) = troubled(&workflow, Trouble::None);
+        assert_eq!(job.progress.state, JobState::Done, "{}: {job:?}", workflow.name);
+        assert!(site.world.seen().forced.is_empty(), "{}", workflow.name);
+        let after = untimed(site.all());
+        let calls = site.world.calls();
+        assert!(calls > 1, "{}: {calls}", workflow.name);
+        for at in 0..calls {
+            for trouble in [Trouble::FailBefore(at), Trouble::FailAfter(at)] {
+                let (site, before, job) = troubled(&workflow, trouble);
+                let said = format!("{} with {trouble:?}: {:?}", workflow.name, site.virtualization.jobs.log(job.id));
+                if job.progress.state == JobState::Done {
+                    // What failed was left to do after the commit; it is tried again.
+                    site.virtualization.settle_debts().unwrap();
+                    assert_eq!(untimed(site.all()), after, "{said}");
+                } else {
+                    site.virtualization.settle_debts().unwrap();
+                    assert_eq!(site.all(), before, "{said}");
+                }
+                assert_eq!(site.virtualization.faults().unwrap().faults, [], "{said}");
+            }
+        }
+    }
+}
+
+#[test]
+fn whenever_cowd_is_killed_all_is_as_before_or_as_after_and_the_job_says_which() {
+    for workflow in workflows() {
+        let (site, _, job) = troubled(&workflow, Trouble::None);
+        assert_eq!(job.progress.state, JobState::Done, "{}: {job:?}", workflow.name);
+        let (after, calls) = (untimed(site.all()), site.world.calls());
+        let mut finished = 0;
+        for at in 0..calls {
+            let (mut site, before, job) = troubled(&workflow, Trouble::Kill(at));
+            // The dead daemon said that it had failed; what the next one reads is what had been written until then.
+            forget_the_end(&site, job.id);
+            site.world.make(Trouble::None);
+            site.restart();
+            let said = format!("{} killed at {at}: {:?}", workflow.name, site.virtualization.jobs.log(job.id));
+            let ended = site.virtualization.jobs.get(job.id).unwrap();
+            match ended.progress.state {
+                JobState::Done => {
+                    finished += 1;
+                    assert_eq!(untimed(site.all()), after, "{said}");
+                }
+                JobState::Failed => assert_eq!(site.all(), before, "{said}"),
+                state => panic!("{state:?} {said}"),
+            }
+            assert_eq!(site.virtualization.faults().unwrap().faults, [], "{said}");
+            // And it can be done again, or is done.
+            if ended.progress.state == JobState::Failed {
+                site.done((workflow.begin)(&site));
+                assert_eq!(untimed(site.all()).0, after.0, "{said}");
+            }
+        }
+        assert!(finished > 0 || !["delete", "unlink", "disable"].contains(&workflow.name), "{}", workflow.name);
+    }
+}
+
+/// Puts a job back to what its daemon had written when it was killed.
+fn forget_the_end(site: &Site, id: u64) {
+    site.virtualization
+        .state
+        .write(|edit| {
+            let mut row = edit.find::<crate::jobs::Remembered>(0, &id.to_string())?.unwrap();
+            let job = &mut row.record.job;
+            (job.progress.state, job.ended, job.problem, job.report) = (JobState::Running, None, None, None);
+            edit.update(row.id, &row.record)
+        })
+        .unwrap();
+}
+
+#[test]
+fn operations_are_called_in_the_contract_s_order() {
+    let site = Site::new(PluginType::Staged);
+    let happened = |begin: Answer<v1::Job>| {
+        site.done(begin);
+        let log = site.world.log();
+        site.world.make(Trouble::None);
+        log.into_iter()
+            .filter(|line| !line.starts_with("own") && !["ids", "address"].contains(&line.as_str()))
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(
+        happened(site.link()),
+        [
+            "create dsource/sales/1",
+            "linked.mount_specification",
+            "share dsource/sales/1 1",
+            "mount /dsource/sales/1 /staging",
+            "linked.pre_snapshot",
+            "snapshot",
+            "linked.post_snapshot",
+        ]
+    );
+    for at in [HookPoint::PreSync, HookPoint::PostSync] {
+        site.hook("sales", at);
+    }
+    assert_eq!(
+        happened(site.order("sales", SourceOrder::Sync { snapshot_parameters: None })),
+        [
+            "linked.mount_specification",
+            "hook pre-sync",
+            "linked.pre_snapshot",
+            "snapshot",
+            "linked.post_snapshot",
+            "hook post-sync",
+        ]
+    );
+    let provisioned = happened(site.provision(Some("sales")));
+    assert_eq!(provisioned[0], "create vdb/test");
+    assert!(provisioned[1].starts_with("clone dsource/sales/1@"));
+    assert_eq!(
+        provisioned[2..],
+        [
+            "virtual.mount_specification",
+            "share vdb/test/1 1",
+            "mount /vdb/test/1 /vdb",
+            "mount /vdb/test/1/part /vdb2",
+            "virtual.configure",
+            "virtual.pre_snapshot",
+            "snapshot",
+            "virtual.post_snapshot",
+        ]
+    );
+    for at in [
+        HookPoint::PreSnapshot,
+        HookPoint::PostSnapshot,
+        HookPoint::ConfigureClone,
+        HookPoint::PreRefresh,
+        HookPoint::PostRefresh,
+        HookPoint::PreRollback,
+        HookPoint::PostRollback,
+        HookPoint::PreStart,
+        HookPoint::PostStart,
+        HookPoint::PreStop,
+        HookPoint::PostStop,
+    ] {
+        site.hook("test", at);
+    }
+    let snapshot = ["virtual.pre_snapshot", "snapshot", "virtual.post_snapshot"];
+    assert_eq!(
+        happened(site.order("test", SourceOrder::Snapshot)),
+        [&["hook pre-snapshot"], &snapshot[..], &["hook post-snapshot"]].concat()
+    );
+    let moved = |number: u64, clone: &str| {
+        vec![
+            "virtual.unconfigure".to_owned(),
+            format!("unmount /vdb/test/{} /vdb", number - 1),
+            format!("unmount /vdb/test/{}/part /vdb2", number - 1),
+            clone.to_owned(),
+            "virtual.mount_specification".to_owned(),
+            format!("share vdb/test/{number} 1"),
+            format!("mount /vdb/test/{number} /vdb"),
+            format!("mount /vdb/test/{number}/part /vdb2"),
+        ]
+    };
+    let refreshed = happened(site.order("test", SourceOrder::Refresh { to: None }));
+    let clone = refreshed[4].clone();
+    assert!(clone.starts_with("clone dsource/sales/1@"), "{clone}");
+    let ends = ["virtual.configure", "hook configure-clone"].into_iter().chain(snapshot);
+    let ends = ends.chain(["hook post-refresh", "share vdb/test/1 0"]).map(str::to_owned);
+    let all: Vec<String> = ["hook pre-refresh".to_owned()].into_iter().chain(moved(2, &clone)).chain(ends).collect();
+    assert_eq!(refreshed, all);
+    let rewound = happened(site.order("test", SourceOrder::Rewind { to: None }));
+    let clone = rewound[4].clone();
+    assert!(clone.starts_with("clone vdb/test/2@"), "{clone}");
+    let ends = ["virtual.reconfigure"].into_iter().chain(snapshot);
+    let ends = ends.chain(["hook post-rollback", "share vdb/test/2 0"]).map(str::to_owned);
+    let all: Vec<String> = ["hook pre-rollback".to_owned()].into_iter().chain(moved(3, &clone)).chain(ends).collect();
+    assert_eq!(rewound, all);
+    assert_eq!(happened(site.order("test", SourceOrder::Stop)), ["hook pre-stop", "virtual.stop", "hook post-stop"]);
+    assert_eq!(
+        happened(site.order("test", SourceOrder::Start)),
+        ["hook pre-start", "virtual.mount_specification", "virtual.start", "hook post-start"]
+    );
+    assert_eq!(
+        happened(site.order("test", SourceOrder::Disable)),
+        ["virtual.unconfigure", "unmount /vdb/test/3 /vdb", "unmount /vdb/test/3/part /vdb2", "share vdb/test/3 0"]
+    );
+    assert_eq!(
+        happened(site.order("test", SourceOrder::Enable)),
+        [
+            "virtual.mount_specification",
+            "share vdb/test/3 1",
+            "mount /vdb/test/3 /vdb",
+            "mount /vdb/test/3/part /vdb2",
+            "virtual.reconfigure",
+        ]
+    );
+    assert_eq!(
+        happened(site.order("test", SourceOrder::Delete { force: false })),
+        [
+            "hook pre-stop",
+            "virtual.unconfigure",
+            "virtual.cleanup",
+            "hook post-stop",
+            "unmount /vdb/test/3 /vdb",
+            "unmount /vdb/test/3/part /vdb2",
+            "destroy vdb/test",
+        ]
+    );
+    assert_eq!(
+        happened(site.order("sales", SourceOrder::Delete { force: false })),
+        ["linked.stop_staging", "unmount /dsource/sales/1 /staging", "destroy dsource/sales"]
+    );
+}

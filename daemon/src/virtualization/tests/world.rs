@@ -1,0 +1,389 @@
+//! A world in memory: datasets, hosts and a plugin, which can fail or be cut off at any call.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::{IpAddr, Ipv4Addr};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use cow_api::v1::{Code, Problem};
+use parking_lot::Mutex;
+use serde_json::{Map, Value, json};
+
+use crate::plugins::{
+    BuildNumber, Call, Caller, Connection, Control, Credentials, Environment, Failure, Host, Language, Library,
+    Manifest, Mount, MountSpecification, Operation, Package, PluginType, Reply, Schemas, Script, ScriptOutput, Status,
+    Sync as Fetch, User,
+};
+use crate::service::Answer;
+use crate::virtualization::outside::{Ground, IsCancelled, Packages, Store};
+use crate::virtualization::records::{Mounted, Place};
+
+/// What is to go wrong, counted in calls from outside.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Trouble {
+    /// Nothing.
+    None,
+    /// Call number so many fails, having done nothing.
+    FailBefore(usize),
+    /// It fails, having been done: its answer was lost.
+    FailAfter(usize),
+    /// From that call on nothing is done and nothing answers: cowd is killed.
+    Kill(usize),
+}
+
+/// What can be seen of the world, but for what nobody has to undo.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Seen {
+    pub datasets: BTreeSet<String>,
+    pub snapshots: BTreeSet<String>,
+    pub shares: BTreeMap<String, Vec<IpAddr>>,
+    /// Exports by host and path.
+    pub mounts: BTreeMap<(u64, String), String>,
+    pub mounts_here: BTreeMap<PathBuf, String>,
+    /// What runs, by its mount's path.
+    pub running: BTreeSet<String>,
+    /// What was unmounted although it ran.
+    pub forced: BTreeSet<String>,
+}
+
+pub struct Inner {
+    pub seen: Seen,
+    pub trouble: Trouble,
+    pub calls: usize,
+    /// The operations and hooks that were called, with what tells them from each other.
+    pub log: Vec<String>,
+}
+
+/// The world.
+pub struct World {
+    pub inner: Mutex<Inner>,
+    pub package: Arc<Package>,
+}
+
+/// What a killed daemon's threads hear from then on.
+fn killed() -> Problem {
+    Problem::new(Code::Internal, "KILLED")
+}
+
+impl World {
+    pub fn new(plugin_type: PluginType) -> Arc<Self> {
+        let manifest = Manifest { operations: Operation::all().collect(), migration_ids: Vec::new() };
+        let package = Package {
+            id: "7b1e1d4c-0000-4000-8000-000000000001".to_owned(),
+            name: "model".to_owned(),
+            build_number: "1.0".parse::<BuildNumber>().unwrap(),
+            external_version: None,
+            plugin_type,
+            language: Language::Python311,
+            host_types: vec!["UNIX".to_owned()],
+            entry_point: "plugin:plugin".to_owned(),
+            build_api: None,
+            root_squash: true,
+            extended_start_stop_hooks: false,
+            manual_discovery: true,
+            schemas: Schemas::default(),
+            manifest,
+            root: "/nowhere".into(),
+        };
+        let inner = Inner { seen: Seen::default(), trouble: Trouble::None, calls: 0, log: Vec::new() };
+        Arc::new(Self { inner: Mutex::new(inner), package: Arc::new(package) })
+    }
+
+    /// Lets this go wrong from now on, with calls counted anew.
+    pub fn make(&self, trouble: Trouble) {
+        let mut inner = self.inner.lock();
+        (inner.trouble, inner.calls) = (trouble, 0);
+        inner.log.clear();
+    }
+
+    pub fn seen(&self) -> Seen {
+        self.inner.lock().seen.clone()
+    }
+
+    pub fn calls(&self) -> usize {
+        self.inner.lock().calls
+    }
+
+    pub fn log(&self) -> Vec<String> {
+        self.inner.lock().log.clone()
+    }
+
+    /// A call that changes something.
+    fn act<T>(&self, name: String, change: impl FnOnce(&mut Seen) -> Answer<T>) -> Answer<T> {
+        let mut inner = self.inner.lock();
+        let call = inner.calls;
+        inner.calls += 1;
+        let fails = || Problem::new(Code::Unavailable, format!("{name} failed, as the test wants"));
+        match inner.trouble {
+            Trouble::Kill(at) if call >= at => return Err(killed()),
+            Trouble::FailBefore(at) if call == at => return Err(fails()),
+            Trouble::FailAfter(at) if call == at => {
+                change(&mut inner.seen)?;
+                return Err(fails());
+            }
+            _ => {}
+        }
+        inner.log.push(name);
+        change(&mut inner.seen)
+    }
+
+    pub fn place(environment: u64) -> Place {
+        Place { environment, user: "oracle".to_owned() }
+    }
+}
+
+fn conflict<T>(detail: String) -> Answer<T> {
+    Err(Problem::new(Code::Conflict, detail))
+}
+
+impl Store for World {
+    fn exists(&self, name: &str) -> Answer<bool> {
+        let seen = self.seen();
+        Ok(seen.datasets.contains(name) || seen.snapshots.contains(name))
+    }
+
+    fn create(&self, name: &str, _: u64) -> Answer<()> {
+        self.act(format!("create {name}"), |seen| {
+            // Folders at the top are everybody's, and stay.
+            let above = name.match_indices('/').map(|(at, _)| &name[..at]).filter(|above| above.contains('/'));
+            seen.datasets.extend(above.map(str::to_owned));
+            if seen.datasets.insert(name.to_owned()) { Ok(()) } else { conflict(format!("{name} exists")) }
+        })
+    }
+
+    fn clone_snapshot(&self, snapshot: &str, name: &str) -> Answer<()> {
+        self.act(format!("clone {snapshot} {name}"), |seen| {
+            if !seen.snapshots.contains(snapshot) || !seen.datasets.insert(name.to_owned()) {
+                return conflict(format!("cannot clone {snapshot} as {name}"));
+            }
+            Ok(())
+        })
+    }
+
+    fn snapshot(&self, name: &str) -> Answer<()> {
+        self.act("snapshot".to_owned(), |seen| {
+            if seen.snapshots.insert(name.to_owned()) { Ok(()) } else { conflict(format!("{name} exists")) }
+        })
+    }
+
+    fn destroy(&self, name: &str) -> Answer<()> {
+        self.act(format!("destroy {name}"), |seen| {
+            let below = format!("{name}/");
+            let is_mounted = |export: &String| export.trim_start_matches('/').split('@').next() == Some(name);
+            if seen.mounts.values().any(is_mounted) {
+                return conflict(format!("{name} is mounted"));
+            }
+            seen.datasets.retain(|dataset| dataset != name && !dataset.starts_with(&below));
+            let within = format!("{name}@");
+            seen.snapshots.retain(|kept| kept != name && !kept.starts_with(&within) && !kept.starts_with(&below));
+            seen.shares.retain(|dataset, _| dataset != name && !dataset.starts_with(&below));
+            Ok(())
+        })
+    }
+
+    fn share(&self, dataset: &str, hosts: &[IpAddr], _: bool) -> Answer<()> {
+        self.act(format!("share {dataset} {}", hosts.len()), |seen| {
+            if hosts.is_empty() || !seen.datasets.contains(dataset) {
+                seen.shares.remove(dataset);
+            } else {
+                seen.shares.insert(dataset.to_owned(), hosts.to_vec());
+            }
+            Ok(())
+        })
+    }
+
+    fn own(&self, dataset: &str, directory: &str, _: (u32, u32)) -> Answer<()> {
+        self.act(format!("own {dataset} {directory}"), |_| Ok(()))
+    }
+
+    fn mount_here(&self, name: &str, path: &Path) -> Answer<()> {
+        self.act(format!("mount here {name}"), |seen| {
+            seen.mounts_here.insert(path.to_owned(), name.to_owned());
+            Ok(())
+        })
+    }
+
+    fn unmount_here(&self, path: &Path) -> Answer<()> {
+        self.act("unmount here".to_owned(), |seen| {
+            seen.mounts_here.remove(path);
+            Ok(())
+        })
+    }
+
+    fn below(&self, name: &str) -> Answer<Vec<String>> {
+        let below = format!("{name}/");
+        Ok(self.seen().datasets.into_iter().filter(|dataset| dataset.starts_with(&below)).collect())
+    }
+}
+
+impl Packages for World {
+    fn package(&self, _: &str) -> Answer<Arc<Package>> {
+        Ok(self.package.clone())
+    }
+
+    fn all(&self) -> Answer<Vec<Arc<Package>>> {
+        Ok(vec![self.package.clone()])
+    }
+}
+
+fn environment(number: u64) -> Environment {
+    let host = Host { reference: format!("UNIX_HOST-{number}"), ..Host::default() };
+    Environment { name: format!("h{number}"), reference: format!("UNIX_HOST_ENVIRONMENT-{number}"), host }
+}
+
+impl Ground for World {
+    fn place(&self, environment: &str, _: Option<&str>) -> Answer<Place> {
+        Ok(Self::place(environment.trim_start_matches('h').parse().unwrap()))
+    }
+
+    fn name(&self, environment: u64) -> Answer<String> {
+        Ok(format!("h{environment}"))
+    }
+
+    fn connection(&self, place: &Place) -> Answer<Connection> {
+        let user = User { name: place.user.clone(), reference: "HOST_USER-1".to_owned() };
+        Ok(Connection { environment: environment(place.environment), user })
+    }
+
+    fn environment(&self, reference: &str) -> Answer<u64> {
+        Ok(reference.rsplit_once('-').unwrap().1.parse().unwrap())
+    }
+
+    fn ids(&self, _: &Place, _: IsCancelled<'_>) -> Answer<(u32, u32)> {
+        self.act("ids".to_owned(), |_| Ok((1500, 1500)))
+    }
+
+    fn address(&self, place: &Place, _: IsCancelled<'_>) -> Answer<IpAddr> {
+        self.act("address".to_owned(), |_| Ok(Ipv4Addr::new(10, 0, 0, place.environment as u8).into()))
+    }
+
+    fn mount(&self, mounted: &Mounted, export: &str, _: IsCancelled<'_>) -> Answer<()> {
+        self.act(format!("mount {export} {}", mounted.path), |seen| {
+            let dataset = export.trim_start_matches('/');
+            if !seen.shares.keys().any(|shared| dataset == shared || dataset.starts_with(&format!("{shared}/"))) {
+                return conflict(format!("{export} is not shared"));
+            }
+            let before = seen.mounts.insert((mounted.place.environment, mounted.path.clone()), export.to_owned());
+            if before.is_some_and(|before| before != export) {
+                return conflict(format!("something else is mounted at {}", mounted.path));
+            }
+            Ok(())
+        })
+    }
+
+    fn unmount(&self, mounted: &Mounted, export: &str, _: IsCancelled<'_>) -> Answer<()> {
+        self.act(format!("unmount {export} {}", mounted.path), |seen| {
+            // By force, as the last resort: what ran there dies.
+            if seen.running.remove(&mounted.path) {
+                seen.forced.insert(mounted.path.clone());
+            }
+            let at = (mounted.place.environment, mounted.path.clone());
+            if seen.mounts.get(&at).is_some_and(|there| there == export) {
+                seen.mounts.remove(&at);
+            }
+            Ok(())
+        })
+    }
+
+    fn run(&self, script: &Script, _: IsCancelled<'_>) -> Answer<ScriptOutput> {
+        self.act(format!("hook {}", script.command), |_| Ok(ScriptOutput::default()))
+    }
+
+    fn pull(&self, _: &Fetch, _: &Path, _: IsCancelled<'_>) -> Answer<()> {
+        self.act("pull".to_owned(), |_| Ok(()))
+    }
+
+    fn push(&self, _: &Path, _: &Place, directory: &str, _: IsCancelled<'_>) -> Answer<()> {
+        self.act(format!("push {directory}"), |_| Ok(()))
+    }
+
+    fn credentials(&self, _: &Map<String, Value>) -> Answer<Credentials> {
+        conflict("there are none".to_owned())
+    }
+}
+
+impl Caller for World {
+    fn call(&self, _: &Package, call: &Call, library: &dyn Library, _: &dyn Control) -> Result<Reply, Failure> {
+        let operation = call.operation().unwrap();
+        let path = path_of(call);
+        let run = |seen: &mut Seen, runs: bool| {
+            let is_mounted = seen.mounts.keys().any(|(_, mounted)| *mounted == path);
+            if !is_mounted && (runs || seen.running.contains(&path)) {
+                return conflict(format!("{operation}: nothing is mounted at {path}"));
+            }
+            if runs {
+                seen.running.insert(path.clone())
+            } else {
+                seen.running.remove(&path)
+            };
+            Ok(Reply::Done)
+        };
+        let mut inner_reply = None;
+        let outcome = self.act(operation.to_string(), |seen| {
+            inner_reply = Some(match call {
+                Call::VirtualMountSpecification { source, .. } => {
+                    specification(&source.connection.environment, &source.parameters)
+                }
+                Call::LinkedMountSpecification { source, .. } => {
+                    specification(&source.staged_connection.environment, &source.parameters)
+                }
+                Call::VirtualConfigure { .. } | Call::VirtualInitialize { .. } | Call::VirtualReconfigure { .. } => {
+                    run(seen, true)?;
+                    Reply::Definition(json!({"name": "configured"}))
+                }
+                // What a plugin starts on the staging host to bring data stays there.
+                Call::LinkedPreSnapshot { .. } if !path.is_empty() => run(seen, true)?,
+                Call::LinkedStartStaging(_) | Call::VirtualStart(_) => run(seen, true)?,
+                Call::LinkedStopStaging(_) | Call::VirtualStop(_) | Call::VirtualUnconfigure(_) => run(seen, false)?,
+                Call::LinkedPostSnapshot { .. } | Call::VirtualPostSnapshot(_) => Reply::Definition(json!({"lsn": 7})),
+                Call::VirtualStatus(_) => {
+                    let is_active = seen.running.contains(&path);
+                    Reply::Status(if is_active { Status::Active } else { Status::Inactive })
+                }
+                Call::LinkedStatus(_) => Reply::Status(Status::Active),
+                Call::LinkedSourceSize(_) | Call::VirtualSourceSize(_) => Reply::Size(42),
+                _ => Reply::Done,
+            });
+            Ok(())
+        });
+        let told = |problem: Problem| Failure::User {
+            message: problem.detail,
+            action: "try again".to_owned(),
+            output: String::new(),
+        };
+        outcome.map_err(told)?;
+        if matches!(operation, Operation::LinkedPreSnapshot) && self.package.plugin_type == PluginType::Direct {
+            library.run_sync(&Fetch::default()).map_err(|error| Failure::Library { message: error.to_string() })?;
+        }
+        Ok(inner_reply.unwrap())
+    }
+}
+
+fn path_of(call: &Call) -> String {
+    let first = |mounts: &[Mount]| mounts.first().map_or_else(String::new, |mount| mount.mount_path.clone());
+    match call {
+        Call::VirtualConfigure { source, .. } | Call::VirtualInitialize { source, .. } => first(&source.mounts),
+        Call::VirtualReconfigure { of, .. } => first(&of.source.mounts),
+        Call::VirtualUnconfigure(of) | Call::VirtualStart(of) | Call::VirtualStop(of) | Call::VirtualStatus(of) => {
+            first(&of.source.mounts)
+        }
+        Call::LinkedStartStaging(of) | Call::LinkedStopStaging(of) | Call::LinkedPreSnapshot { linked: of, .. } => {
+            match &of.source {
+                crate::plugins::LinkedSource::Staged(source) => first(&source.mounts),
+                crate::plugins::LinkedSource::Direct(_) => String::new(),
+            }
+        }
+        _ => String::new(),
+    }
+}
+
+/// Mounts at the paths that the parameters name.
+fn specification(environment: &Environment, parameters: &Value) -> Reply {
+    let paths = parameters["paths"].as_array().cloned().unwrap_or_default();
+    let mount = |path: &Value| Mount {
+        environment: environment.clone(),
+        mount_path: path["path"].as_str().unwrap().to_owned(),
+        shared_path: path["shared"].as_str().map(str::to_owned),
+    };
+    Reply::Mounts(MountSpecification { mounts: paths.iter().map(mount).collect(), owner: None })
+}

@@ -1,0 +1,135 @@
+//! Jobs of recipes: one at a time for each source, undone or finished when they end.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+use cow_api::v1::{self, Code, JobKind, JobLevel, JobReport, Problem, SourceReport};
+
+use crate::clock;
+use crate::jobs::Ticket;
+use crate::service::Answer;
+use crate::state::Row;
+use crate::virtualization::Virtualization;
+use crate::virtualization::act::Act;
+use crate::virtualization::journal::{self, Journal, Settled};
+use crate::virtualization::records::{Fault, Source};
+use crate::virtualization::run::{Job, Run};
+
+/// A source that a job works on, until this is dropped.
+pub struct Occupied {
+    by: Arc<Virtualization>,
+    source: u64,
+}
+
+impl Drop for Occupied {
+    fn drop(&mut self) {
+        self.by.busy.lock().remove(&self.source);
+    }
+}
+
+impl Virtualization {
+    /// Keeps other jobs from a source. `Busy` while one works on it.
+    pub(super) fn occupy(self: &Arc<Self>, row: &Row<Source>) -> Answer<Occupied> {
+        if self.busy.lock().insert(row.id) {
+            return Ok(Occupied { by: self.clone(), source: row.id });
+        }
+        let problem = Problem::new(Code::Busy, format!("another job works on {}", row.record.name));
+        Err(problem.with_hint("'cowctl job list' shows it: wait for its end, or cancel it"))
+    }
+
+    /// Begins a job that follows a recipe. What the recipe returns is the full name of the snapshot that it took.
+    pub(super) fn begin(
+        self: &Arc<Self>,
+        kind: JobKind,
+        row: Row<Source>,
+        recipe: impl FnOnce(Run<'_>) -> Answer<Option<String>> + Send + 'static,
+    ) -> Answer<v1::Job> {
+        let occupied = self.occupy(&row)?;
+        let (this, name) = (self.clone(), row.record.name.clone());
+        let work = move |ticket: &Ticket| {
+            let _occupied = occupied;
+            let source = row.record.name.clone();
+            let snapshot = this.follow(ticket, row, recipe)?;
+            Ok(JobReport::Source(SourceReport { source, snapshot, stored: None }))
+        };
+        self.jobs.start(kind, &name, Box::new(work))
+    }
+
+    fn follow(
+        &self,
+        ticket: &Ticket,
+        row: Row<Source>,
+        recipe: impl FnOnce(Run<'_>) -> Answer<Option<String>>,
+    ) -> Answer<Option<String>> {
+        self.close_journals()?;
+        let (id, is_made) = (row.id, row.record.is_made);
+        let journal = Journal::new(&self.state, ticket.id());
+        if !is_made {
+            journal.promise(Act::Forget { source: id })?;
+        }
+        let job = Job { on: self, ticket, journal: &journal, is_cancelled: &|| ticket.is_cancelled() };
+        let outcome = catch_unwind(AssertUnwindSafe(|| job.run(row).and_then(recipe))).unwrap_or_else(|_| {
+            let problem = Problem::new(Code::Internal, format!("job {} panicked", ticket.id()));
+            Err(problem.with_hint("the daemon's log says where; please report it"))
+        });
+        if let Err(problem) = &outcome {
+            ticket.note(JobLevel::Error, problem.detail.clone());
+        }
+        let settled = self.settle(ticket, &journal);
+        match (outcome, settled) {
+            (Ok(snapshot), _) => Ok(snapshot),
+            (Err(problem), Ok(Settled::Undone)) => Err(told(problem, "what it had begun was undone")),
+            (Err(problem), Ok(_)) => Err(problem),
+            (Err(problem), Err(left)) => Err(told(problem, &format!("and it is not undone yet: {}", left.detail))),
+        }
+    }
+
+    /// Does what a job owes. What it cannot do is a fault, and tried again.
+    pub(super) fn settle(&self, ticket: &Ticket, journal: &Journal<'_>) -> Result<Settled, Problem> {
+        // Nobody cancels what sets the world right: it would only be owed for longer.
+        let job = Job { on: self, ticket, journal, is_cancelled: &|| false };
+        let settled = journal.settle(ticket, |act| self.perform(act, &job));
+        let subject = format!("job {}", ticket.id());
+        let noted = match &settled {
+            Ok(_) => self.mend(&subject),
+            Err(problem) => self.fault(&subject, problem),
+        };
+        if let Err(problem) = noted {
+            tracing::error!(job = ticket.id(), %problem, "cannot write down whether all is undone");
+        }
+        settled
+    }
+
+    /// Drops the journals of jobs that have ended and owe nothing.
+    pub(super) fn close_journals(&self) -> Answer<()> {
+        for job in journal::debtors(&self.state)? {
+            if self.jobs.get(job).map_or(true, |job| job.progress.state.has_ended()) {
+                journal::close(&self.state, job)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes down a lasting bad state.
+    pub(super) fn fault(&self, subject: &str, problem: &Problem) -> Answer<()> {
+        tracing::error!(subject, problem = %problem.detail, "fault");
+        let since = clock::time(clock::now());
+        let (detail, hint) = (problem.detail.clone(), problem.hint.clone());
+        self.state.write(|edit| match edit.find::<Fault>(0, subject)? {
+            Some(row) => edit.update(row.id, &Fault { detail, hint, ..row.record }),
+            None => edit.insert(&Fault { subject: subject.to_owned(), detail, hint, since }).map(drop),
+        })
+    }
+
+    /// A bad state is over.
+    pub(super) fn mend(&self, subject: &str) -> Answer<()> {
+        match self.state.read(|view| view.find::<Fault>(0, subject))? {
+            Some(row) => self.state.write(|edit| edit.remove::<Fault>(row.id)),
+            None => Ok(()),
+        }
+    }
+}
+
+fn told(problem: Problem, end: &str) -> Problem {
+    Problem { detail: format!("{}; {end}", problem.detail), ..problem }
+}

@@ -1,0 +1,139 @@
+//! What the commands of dSources and VDBs have in common.
+
+use std::fs;
+
+use cow_api::v1::{Job, Source, SourceKind, SourceOrder, SourceStatus, Sources, path};
+use serde_json::{Map, Value};
+
+use crate::arguments::{Command, Flag, Given};
+use crate::commands::Session;
+use crate::failure::Failure;
+use crate::follow::follow;
+use crate::render;
+use crate::table::{Cell, Style, Table};
+
+pub const PLUGIN: Flag = flag("plugin", "NAME", "Take this plugin, by name or UUID");
+pub const ENVIRONMENT: Flag = flag("env", "NAME", "Work on this environment");
+pub const USER: Flag = flag("user", "NAME", "As this user of it; its first by default");
+pub const STAGING: Flag = flag("staging", "NAME", "Mount the dSource on this environment");
+pub const REPOSITORY: Flag = flag("repository", "NAME", "On this repository, where several were discovered");
+pub const CONFIG: Flag = flag("config", "NAME", "Of this source config, where several were discovered");
+pub const CONFIG_FILE: Flag = flag("config-file", "FILE", "Of a source config by hand, as JSON");
+pub const PARAM: Flag = flag("param", "NAME=VALUE", "Give the plugin a parameter, JSON or text; may be repeated");
+pub const PARAM_FILE: Flag = flag("param-file", "FILE", "Give the plugin its parameters, as JSON");
+pub const SNAPSHOT_PARAM: Flag = flag("snapshot-param-file", "FILE", "Sync with these snapshot parameters, as JSON");
+
+const fn flag(long: &'static str, value: &'static str, about: &'static str) -> Flag {
+    Flag { short: None, long, value: Some(value), about }
+}
+
+/// The usage of a command that was given something else.
+pub fn misused(command: &Command) -> Failure {
+    let detail = format!("{}: that makes no sense", command.name);
+    Failure::usage(detail, format!("usage: cowctl {} {}", command.name, command.operands))
+}
+
+/// The value of a flag that must be there.
+pub fn required(command: &Command, given: &Given, flag: &str) -> Result<String, Failure> {
+    let missing = || Failure::usage(format!("{}: --{flag} is missing", command.name), "'cowctl help' says what it is");
+    given.value(flag).map(str::to_owned).ok_or_else(missing)
+}
+
+/// A file of JSON.
+pub fn file(name: &str) -> Result<Value, Failure> {
+    let wrong = |why: String| Failure::usage(format!("cannot read {name}: {why}"), "it must be a file of JSON");
+    let text = fs::read_to_string(name).map_err(|error| wrong(error.to_string()))?;
+    serde_json::from_str(&text).map_err(|error| wrong(error.to_string()))
+}
+
+/// The plugin's parameters: of the file, then each that is given by name.
+pub fn parameters(given: &Given) -> Result<Value, Failure> {
+    let mut parameters = match given.value("param-file").map(file).transpose()? {
+        None => Map::new(),
+        Some(Value::Object(parameters)) => parameters,
+        Some(_) => return Err(Failure::usage("the parameters are no object", "write them as {\"name\": value, ..}")),
+    };
+    for text in given.values("param") {
+        let Some((name, value)) = text.split_once('=') else {
+            return Err(Failure::usage(format!("'{text}' is no parameter"), "write it as NAME=VALUE"));
+        };
+        // What is no JSON is text: quotes are for texts that would be numbers.
+        let value = serde_json::from_str(value).unwrap_or_else(|_| Value::String(value.to_owned()));
+        parameters.insert(name.to_owned(), value);
+    }
+    Ok(Value::Object(parameters))
+}
+
+/// Gives an order and follows its job.
+pub fn give_order(session: &Session<'_>, given: &Given, name: &str, order: &SourceOrder) -> Result<(), Failure> {
+    let job: Job = session.client.post(&path::source_part(name, "orders"), order)?;
+    let job = if given.has("detach") { job } else { follow(session, job)? };
+    render::job(session, &job)
+}
+
+/// Lists VDBs, or dSources.
+pub fn list(session: &Session<'_>, given: &Given, virtual_ones: bool) -> Result<(), Failure> {
+    let mut sources: Sources = session.client.get(path::SOURCES)?;
+    sources.sources.retain(|source| (source.kind == SourceKind::Virtual) == virtual_ones);
+    session.output.result("sources", &sources, || {
+        let headings = ["name", "kind", "plugin", "environment", "enabled", "snapshots", "newest", "from"];
+        let headings = headings.map(str::to_owned).to_vec();
+        let table = Table { headings, rows: sources.sources.iter().map(row).collect() };
+        if table.rows.is_empty() {
+            return Ok(());
+        }
+        let style = Style { for_scripts: given.has("no-header"), exact: given.has("parsable") };
+        let paint = |tone, text: &str| session.output.paint(tone, text);
+        table.lines(style, paint).iter().try_for_each(|line| session.output.line(line))
+    })
+}
+
+fn row(source: &Source) -> Vec<Cell> {
+    vec![
+        Cell::text(&source.name),
+        Cell::text(source.kind.as_str()),
+        Cell::text(&source.plugin),
+        Cell::text(&source.environment),
+        Cell::text(if source.is_enabled { "yes" } else { "no" }),
+        Cell::Number(source.snapshots),
+        Cell::of(source.newest, Cell::Moment),
+        Cell::of(source.from.as_ref(), Cell::text),
+    ]
+}
+
+/// Shows all of one.
+pub fn show(session: &Session<'_>, name: &str) -> Result<(), Failure> {
+    let source: Source = session.client.get(&path::source(name))?;
+    session.output.result("source", &source, || {
+        let facts = [
+            ("name", Cell::text(&source.name)),
+            ("kind", Cell::text(source.kind.as_str())),
+            ("plugin", Cell::text(&source.plugin)),
+            ("environment", Cell::text(&source.environment)),
+            ("user", Cell::text(&source.user)),
+            ("repository", Cell::text(&source.repository)),
+            ("enabled", Cell::text(if source.is_enabled { "yes" } else { "no" })),
+            ("dataset", Cell::of(source.dataset.as_ref(), Cell::text)),
+            ("from", Cell::of(source.from.as_ref(), Cell::text)),
+            ("mounts", Cell::Text(source.mounts.join(", "))),
+            ("snapshots", Cell::Number(source.snapshots)),
+            ("newest", Cell::of(source.newest, Cell::Moment)),
+        ];
+        facts.iter().try_for_each(|(fact, cell)| session.output.line(&format!("{fact:12}  {}", cell.show(false))))
+    })
+}
+
+/// Prints what the plugin says.
+pub fn status(session: &Session<'_>, name: &str) -> Result<(), Failure> {
+    let status: SourceStatus = session.client.get(&path::source_part(name, "status"))?;
+    session.output.result("status", &status, || {
+        let enabled = if status.is_enabled { "enabled" } else { "disabled" };
+        let active = match status.is_active {
+            Some(true) => ", active",
+            Some(false) => ", inactive",
+            None => "",
+        };
+        let size = status.size.map_or_else(String::new, |size| format!(", {}", Cell::Bytes(size).show(false)));
+        session.output.line(&format!("{}: {enabled}{active}{size}", status.name))
+    })
+}
