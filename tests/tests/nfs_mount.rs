@@ -14,6 +14,8 @@ use cow_tests::postgres::{Cluster, installed};
 use cow_tests::random::Random;
 use cow_tests::scratch::{Scratch, is_root};
 
+/// More often than that no daemon needs to die until something is done.
+const ROUNDS_MAX: u64 = 60;
 const INSIDE: &str = "COW_TEST_MOUNT_NAMESPACE";
 
 /// Runs `body`, which is the test `name`, in namespaces of its own, with which all that it starts ends.
@@ -43,7 +45,7 @@ fn in_namespace(name: &str, body: impl FnOnce()) {
     }
     let itself = env::current_exe().expect("the test knows its program");
     // Numbers of processes begin anew there, so names that are made of them are not unique.
-    let scratch = Scratch::new("nfs-mount");
+    let scratch = Scratch::new("nfs");
     let mut command = unshare();
     command.arg(itself).args(["--exact", name, "--nocapture"]).env(INSIDE, "1").env("TMPDIR", scratch.path());
     let status = command.status();
@@ -61,7 +63,7 @@ struct Mounted {
 
 impl Mounted {
     fn new(name: &str) -> Self {
-        let scratch = Scratch::new(&format!("nfs-mount-{name}"));
+        let scratch = Scratch::new(name);
         let mut setup = Setup::new(env!("CARGO_BIN_EXE_cowd-under-test"), scratch.path());
         // Not one that a connection to it may get for its own end while nobody listens.
         setup.flags = vec!["--nfs".to_owned(), "127.0.0.1:2049".to_owned()];
@@ -102,6 +104,11 @@ impl Mounted {
                 thread::sleep(Duration::from_millis(random.below(200)));
                 *daemon = Some(setup.start());
                 rounds += 1;
+                if rounds > ROUNDS_MAX {
+                    // Whoever waits for the mount can be waited for no more than it.
+                    eprintln!("it is not done after the daemon died {rounds} times");
+                    std::process::exit(1);
+                }
                 // So that there is time to get on.
                 thread::sleep(Duration::from_millis(50 * rounds));
             }

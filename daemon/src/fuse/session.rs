@@ -142,10 +142,14 @@ impl Session {
 
     /// Has the kernel write back. In a thread of its own, which the daemon does not wait for any longer than it must.
     fn sync(&self) {
-        let path = self.path.clone();
+        let (path, volume, notifier) = (self.path.clone(), self.volume.clone(), self.notifier.clone());
         let sync = move || {
             if let Ok(root) = std::fs::File::open(path) {
                 let _ = rustix::fs::syncfs(root);
+            }
+            // Of FUSE, Linux 6.16 and later begins to write and does not wait. To drop pages, it must wait.
+            for inode in volume.nodes.open_files() {
+                let _ = notifier.inval_inode(INodeNo(inode.0), 0, 0);
             }
         };
         if let Ok(syncing) = thread::Builder::new().name("mount-sync".to_owned()).spawn(sync) {
