@@ -16,6 +16,8 @@ use crate::virtualization::{Environments, HostGround, Parts, Plugins, ServiceSto
 
 /// The file of the key that seals what is secret in the state.
 const KEY: &str = "key";
+/// Beside the control socket: where datasets are mounted on this host while they are copied.
+const SCRATCH: &str = "cow-copies";
 /// How often what could not be set right is tried again.
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -50,6 +52,7 @@ pub fn start(
         ground: Arc::new(HostGround::new(environments.clone(), port, shares_locks)),
         packages: plugins.clone(),
         caller: plugins.runner().clone(),
+        scratch: config.control.with_file_name(SCRATCH),
     });
     environments.set_tenants(Arc::new(Tenant(virtualization.clone())));
     plugins.set_tenants(Arc::new(Tenant(virtualization.clone())));

@@ -143,7 +143,7 @@ fn revive(run: &Run<'_>) -> Answer<()> {
 
 fn shut_down(run: &Run<'_>) -> Answer<()> {
     if run.source.is_virtual() {
-        run.call(Call::VirtualUnconfigure(run.as_virtual(&run.source.mounts)?)).map(drop)
+        run.unconfigure()
     } else {
         run.call_if(Operation::LinkedStopStaging, || Ok(Call::LinkedStopStaging(run.linked(&run.source.mounts)?)))
     }

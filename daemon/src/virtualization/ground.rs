@@ -165,6 +165,7 @@ impl Ground for HostGround {
         let target = self.target(&self.meant(&script.connection)?)?;
         let mut command = Command::new(script.command.clone());
         command.variables = script.variables.clone().into_iter().collect();
+        command.variables.push(("DLPX_BIN_JQ".to_owned(), target.jq_path()));
         command.use_login_shell = script.use_login_shell;
         let Finished { exit_code, stdout, stderr } =
             self.environments.hosts().run(&target, &command, &Stop(is_cancelled))?;

@@ -35,7 +35,7 @@ impl Shelf<'_> {
             return Err(problem.with_hint("this is a mistake in the plugin"));
         };
         let dataset = run.dataset()?;
-        let path = job.on.state.directory().join(format!("sync-{}", run.id));
+        let path = job.on.scratch.join(format!("sync-{}", run.id));
         job.journal.promise(Act::UnmountHere { path: path.clone() })?;
         job.on.store.mount_here(&dataset, &path)?;
         let fetched = job.on.ground.pull(fetch, &path, job.is_cancelled);

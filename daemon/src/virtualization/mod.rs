@@ -26,6 +26,7 @@ mod tenants;
 mod work;
 
 use std::collections::BTreeSet;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
@@ -78,6 +79,8 @@ pub struct Parts {
     pub packages: Arc<dyn Packages>,
     /// Calls them.
     pub caller: Arc<dyn Caller>,
+    /// Where datasets are mounted on this host while they are copied.
+    pub scratch: PathBuf,
 }
 
 /// Data virtualization.
@@ -89,6 +92,7 @@ pub struct Virtualization {
     ground: Arc<dyn Ground>,
     packages: Arc<dyn Packages>,
     caller: Arc<dyn Caller>,
+    scratch: PathBuf,
     /// Sources that a job works on.
     busy: Mutex<BTreeSet<u64>>,
 }
@@ -96,8 +100,8 @@ pub struct Virtualization {
 impl Virtualization {
     /// Of these parts.
     pub fn new(parts: Parts) -> Arc<Self> {
-        let Parts { state, jobs, key, store, ground, packages, caller } = parts;
-        Arc::new(Self { state, jobs, key, store, ground, packages, caller, busy: Mutex::default() })
+        let Parts { state, jobs, key, store, ground, packages, caller, scratch } = parts;
+        Arc::new(Self { state, jobs, key, store, ground, packages, caller, scratch, busy: Mutex::default() })
     }
 
     /// What is remembered.

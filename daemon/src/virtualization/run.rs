@@ -97,6 +97,12 @@ impl Run<'_> {
         if self.package.has(operation) { self.call(call()?).map(drop) } else { Ok(()) }
     }
 
+    /// Has the plugin take a VDB out of use, where it has to do anything about that.
+    pub fn unconfigure(&self) -> Answer<()> {
+        let call = || Ok(Call::VirtualUnconfigure(self.as_virtual(&self.source.mounts)?));
+        self.call_if(Operation::VirtualUnconfigure, call)
+    }
+
     /// Runs the hooks of a point.
     pub fn hook(&self, at: HookPoint) -> Answer<()> {
         let hooks = self.job.on.state.read(|view| view.owned::<Hook>(self.id))?;

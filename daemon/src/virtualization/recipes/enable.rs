@@ -68,7 +68,7 @@ pub fn take_out_of_use(run: &Run<'_>) -> Answer<()> {
         Kind::Staged => {
             run.call_if(Operation::LinkedStopStaging, || Ok(Call::LinkedStopStaging(run.linked(&run.source.mounts)?)))
         }
-        Kind::Virtual => run.call(Call::VirtualUnconfigure(run.as_virtual(&run.source.mounts)?)).map(drop),
+        Kind::Virtual => run.unconfigure(),
     }
 }
 

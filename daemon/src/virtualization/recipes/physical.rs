@@ -42,7 +42,7 @@ pub fn physical(
         })
     };
     run.call_if(before, || call(before))?;
-    let path = on.state.directory().join(format!("physical-{}", run.job.ticket.id()));
+    let path = on.scratch.join(format!("physical-{}", run.job.ticket.id()));
     run.step(format!("copy {} to {directory}", snapshot.0))?;
     run.job.journal.promise(Act::UnmountHere { path: path.clone() })?;
     on.store.mount_here(&snapshot.0, &path)?;

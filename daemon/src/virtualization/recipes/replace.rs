@@ -26,7 +26,7 @@ pub fn rewind(run: Run<'_>, snapshot: &str, data: Value) -> Answer<String> {
 fn replace(mut run: Run<'_>, why: Why, snapshot: &str, data: Value) -> Answer<String> {
     let old = run.timeflow()?.record.dataset;
     run.job.journal.promise(Act::Revive { source: run.id })?;
-    run.call(Call::VirtualUnconfigure(run.as_virtual(&run.source.mounts)?))?;
+    run.unconfigure()?;
     run.unmount(&old)?;
     let timeflow = next_timeflow(&run, why, snapshot)?;
     run.step(format!("clone {snapshot} as {}", timeflow.dataset))?;

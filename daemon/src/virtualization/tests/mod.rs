@@ -42,6 +42,7 @@ fn cowd(world: &Arc<World>, directory: &std::path::Path) -> Arc<Virtualization> 
         ground: world.clone(),
         packages: world.clone(),
         caller: world.clone(),
+        scratch: directory.join("scratch"),
     })
 }
 

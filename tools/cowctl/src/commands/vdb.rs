@@ -18,11 +18,12 @@ const FORCE: Flag =
 pub const COMMAND: Command = Command {
     name: "vdb",
     about: "Provision, refresh, rewind and delete VDBs",
-    operands: "list | show|status|snapshot|start|stop|enable|disable|delete NAME | provision NAME SNAPSHOT OPTION... | \
-               provision-empty NAME OPTION... | refresh|rewind NAME [SNAPSHOT]",
+    operands: "list | VERB NAME [SNAPSHOT] [OPTION...]",
     count: 1..=3,
     flags: &[PLUGIN, ENVIRONMENT, USER, REPOSITORY, PARAM, PARAM_FILE, FORCE, DETACH, NO_HEADER, PARSABLE],
-    more: "A snapshot is written by its full name, as SOURCE@TIME, or as SOURCE for the newest; refresh and rewind take\n\
+    more: "Verbs: show, status, snapshot, start, stop, enable, disable and delete take a NAME; provision NAME SNAPSHOT and\n\
+           provision-empty NAME make a VDB; refresh and rewind take NAME [SNAPSHOT].\n\
+           A snapshot is written by its full name, as SOURCE@TIME, or as SOURCE for the newest; refresh and rewind take\n\
            TIME alone too, and the newest by default. refresh takes a snapshot of what the VDB was provisioned from,\n\
            rewind one of its own; both begin a new timeflow, and keep the old one with all its snapshots.\n\
            As in: cowctl vdb provision test sales --env dev1 --param port=5433",
