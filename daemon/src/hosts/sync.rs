@@ -80,7 +80,8 @@ fn rsync(
     to: &str,
 ) -> Result<(), Why> {
     let mut command = process::command("rsync");
-    command.args(["-aHS", "--numeric-ids", "--protect-args", "--timeout=120"]);
+    // To the nanosecond: else a file that was written again in the same second, with the same length, would be passed over.
+    command.args(["-aHS", "--numeric-ids", "--protect-args", "--timeout=120", "--modify-window=-1"]);
     if from.starts_with(REMOTE) {
         command.args(["--delete", "--delete-excluded"]);
     }

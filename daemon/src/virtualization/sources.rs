@@ -6,7 +6,7 @@ use cow_api::v1::{self, Code, JobKind, LinkSource, Problem, Provision, SourceOrd
 use rustix::rand::{GetRandomFlags, getrandom};
 use serde_json::{Map, Value};
 
-use crate::plugins::{Operation, Package, PluginType, SchemaKind};
+use crate::plugins::{Operation, Package, PluginType, SchemaKind, schema};
 use crate::service::Answer;
 use crate::state::Row;
 use crate::virtualization::Virtualization;
@@ -33,7 +33,12 @@ impl Virtualization {
         // What was discovered is on the host that the data comes from; a staging host has its own installation.
         let repository = self.repository(&package, &place, request.repository.as_deref())?;
         let config = self.config_for(&package, &repository, request)?;
+        if let Some(by_hand) = &request.config_parameters {
+            schema::check(&package, SchemaKind::SourceConfig, by_hand)?;
+        }
+        schema::check(&package, SchemaKind::LinkedSource, &object(request.parameters.clone()))?;
         let asked = request.snapshot_parameters.clone();
+        check_snapshot_parameters(&package, asked.as_ref())?;
         let stored = asked.as_ref().filter(|_| request.store_snapshot_parameters);
         let row = self.reserve(Source {
             config: Some(self.seal(&config)?),
@@ -61,6 +66,7 @@ impl Virtualization {
             let detail = format!("plugin {} cannot make an empty VDB", package.name);
             return Err(Problem::new(Code::Unsupported, detail).with_hint("provision from a snapshot"));
         }
+        schema::check(&package, SchemaKind::VirtualSource, &object(request.parameters.clone()))?;
         let repository = self.repository(&package, &place, request.repository.as_deref())?;
         let (name, parameters) = (&request.name, &request.parameters);
         let source =
@@ -75,6 +81,8 @@ impl Virtualization {
         self.check(&row.record, &order)?;
         match order {
             SourceOrder::Sync { snapshot_parameters } => {
+                let package = self.packages.package(&row.record.plugin)?;
+                check_snapshot_parameters(&package, snapshot_parameters.as_ref())?;
                 let stored = row.record.snapshot_parameters.as_ref().map(|sealed| self.unseal(sealed)).transpose()?;
                 let parameters = snapshot_parameters.or(stored);
                 self.begin(JobKind::Sync, row, move |run| recipes::sync(run, parameters).map(Some))
@@ -99,6 +107,8 @@ impl Virtualization {
                 let snapshot = self.own_point(&row, from.as_deref())?;
                 let to = self.ground.place(&environment, user.as_deref())?;
                 let parameters = object(parameters);
+                let package = self.packages.package(&row.record.plugin)?;
+                schema::check(&package, SchemaKind::VirtualToPhysical, &parameters)?;
                 self.begin(JobKind::Physical, row, move |run| {
                     recipes::physical(run, &snapshot, &to, &directory, parameters).map(|()| None)
                 })
@@ -292,6 +302,11 @@ impl Virtualization {
 /// Nothing given stands for an object without fields.
 fn object(value: Value) -> Value {
     if value.is_null() { Value::Object(Map::new()) } else { value }
+}
+
+/// None at all fits any schema: that is what a policy's sync has.
+fn check_snapshot_parameters(package: &Package, parameters: Option<&Value>) -> Answer<()> {
+    parameters.map_or(Ok(()), |value| schema::check(package, SchemaKind::SnapshotParameters, value))
 }
 
 /// A source's name is one part of a dataset's.

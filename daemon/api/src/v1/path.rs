@@ -150,6 +150,11 @@ pub fn job(id: u64) -> String {
     format!("{JOBS}/{id}")
 }
 
+/// What plugins have found on an environment.
+pub fn discovered(environment: &str) -> String {
+    format!("/v1/environments/{}/discovered", encode(environment))
+}
+
 /// A dSource or VDB.
 pub fn source(name: &str) -> String {
     format!("{SOURCES}/{}", encode(name))

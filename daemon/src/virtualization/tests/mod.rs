@@ -437,3 +437,43 @@ fn operations_are_called_in_the_contract_s_order() {
         ["linked.stop_staging", "unmount /dsource/sales/1 /staging", "destroy dsource/sales"]
     );
 }
+
+#[test]
+fn what_cannot_be_is_refused_at_once_and_leaves_nothing() {
+    let site = Site::new(PluginType::Staged);
+    provisioned(&site);
+    let before = site.all();
+    let jobs = site.virtualization.jobs.list().len();
+    let request = |name: &str, from: &str, parameters: Value| Provision {
+        name: name.to_owned(),
+        from: Some(from.to_owned()),
+        environment: "h2".to_owned(),
+        parameters,
+        ..Provision::default()
+    };
+    let paths = json!({"paths": []});
+    let provision = |request: Provision| site.virtualization.provision(&request);
+    let to = |to: &str| Some(to.to_owned());
+    for (outcome, code) in [
+        (provision(request("a", "sales", json!({}))), Code::InvalidRequest),
+        (provision(request("a/b", "sales", paths.clone())), Code::InvalidName),
+        (provision(request("test", "sales", paths.clone())), Code::Exists),
+        (provision(request("a", "nobody", paths.clone())), Code::NotFound),
+        (provision(request("a", "sales@then", paths.clone())), Code::NotFound),
+        (provision(Provision { from: None, ..request("a", "", paths.clone()) }), Code::InvalidRequest),
+        (provision(Provision { repository: to("other"), ..request("a", "sales", paths) }), Code::InvalidRequest),
+        (site.link(), Code::Exists),
+        (site.order("nobody", SourceOrder::Start), Code::NotFound),
+        (site.order("sales", SourceOrder::Start), Code::Conflict),
+        (site.order("test", SourceOrder::Sync { snapshot_parameters: None }), Code::Conflict),
+        (site.order("test", SourceOrder::Enable), Code::Conflict),
+        (site.order("test", SourceOrder::Rewind { to: to("sales") }), Code::NotFound),
+        (site.order("test", SourceOrder::Rewind { to: to("sales@then") }), Code::NotFound),
+        (site.order("test", SourceOrder::Refresh { to: to("test@then") }), Code::NotFound),
+    ] {
+        let problem = outcome.unwrap_err();
+        assert_eq!(problem.code, code, "{problem:?}");
+    }
+    assert_eq!(site.all(), before);
+    assert_eq!(site.virtualization.jobs.list().len(), jobs);
+}

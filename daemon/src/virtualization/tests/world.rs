@@ -81,7 +81,12 @@ impl World {
             root_squash: true,
             extended_start_stop_hooks: false,
             manual_discovery: true,
-            schemas: Schemas::default(),
+            schemas: Schemas {
+                linked_source: Some(json!({"type": "object", "required": ["paths"]})),
+                virtual_source: Some(json!({"type": "object", "required": ["paths"]})),
+                source_config: Some(json!({"type": "object"})),
+                ..Schemas::default()
+            },
             manifest,
             root: "/nowhere".into(),
         };

@@ -1,6 +1,6 @@
 //! `cowctl source`: dSources.
 
-use cow_api::v1::{Job, LinkSource, SourceOrder, path};
+use cow_api::v1::{Discovered, Job, LinkSource, SourceOrder, path};
 use serde_json::Value;
 
 use crate::arguments::{Command, Flag, Given};
@@ -12,6 +12,7 @@ use crate::commands::{DETACH, NO_HEADER, PARSABLE, Session};
 use crate::failure::Failure;
 use crate::follow::follow;
 use crate::render;
+use crate::table::{Cell, Style, Table};
 
 const STORE: Flag =
     Flag { short: None, long: "store", value: None, about: "Let later syncs take the snapshot parameters too" };
@@ -21,7 +22,7 @@ const FORCE: Flag =
 pub const COMMAND: Command = Command {
     name: "source",
     about: "Link, sync and unlink dSources",
-    operands: "list | show|status|sync|resync|enable|disable|unlink NAME | link NAME OPTION...",
+    operands: "list | VERB NAME [OPTION...]",
     count: 1..=2,
     flags: &[
         PLUGIN,
@@ -40,7 +41,10 @@ pub const COMMAND: Command = Command {
         NO_HEADER,
         PARSABLE,
     ],
-    more: "link makes a dSource and syncs it for the first time; sync brings what has changed and takes a snapshot, and\n\
+    more: "Verbs: link makes a dSource; show, status, sync, resync, enable, disable and unlink work with one; discovered\n\
+           takes an environment.\n\
+           discovered lists what plugins have found on an environment: repositories, and source configs in them.\n\
+           link makes a dSource and syncs it for the first time; sync brings what has changed and takes a snapshot, and\n\
            resync is a sync with other snapshot parameters. Each is a job; --detach leaves it to the daemon.\n\
            As in: cowctl source link sales --plugin postgres --env db1 --staging stage1 --param-file sales.json",
     run,
@@ -50,6 +54,7 @@ fn run(session: &Session<'_>, given: &Given) -> Result<(), Failure> {
     let words: Vec<&str> = given.operands.iter().map(String::as_str).collect();
     match words[..] {
         ["list"] => list(session, given, false),
+        ["discovered", environment] => discovered(session, given, environment),
         ["show", name] => show(session, name),
         ["status", name] => status(session, name),
         ["link", name] => link(session, given, name),
@@ -83,6 +88,25 @@ fn link(session: &Session<'_>, given: &Given, name: &str) -> Result<(), Failure>
     let job: Job = session.client.post(path::LINK, &request)?;
     let job = if given.has("detach") { job } else { follow(session, job)? };
     render::job(session, &job)
+}
+
+fn discovered(session: &Session<'_>, given: &Given, environment: &str) -> Result<(), Failure> {
+    let found: Discovered = session.client.get(&path::discovered(environment))?;
+    session.output.result("discovered", &found, || {
+        let headings = ["plugin", "repository", "found", "source configs"].map(str::to_owned).to_vec();
+        let rows = found.repositories.iter().map(|repository| {
+            let state = if repository.is_lost { "no longer" } else { "yes" };
+            let configs = Cell::Text(repository.configs.join(", "));
+            vec![Cell::text(&repository.plugin), Cell::text(&repository.name), Cell::text(state), configs]
+        });
+        let table = Table { headings, rows: rows.collect() };
+        if table.rows.is_empty() {
+            return Ok(());
+        }
+        let style = Style { for_scripts: given.has("no-header"), exact: given.has("parsable") };
+        let paint = |tone, text: &str| session.output.paint(tone, text);
+        table.lines(style, paint).iter().try_for_each(|line| session.output.line(line))
+    })
 }
 
 fn snapshot_parameters(given: &Given) -> Result<Option<Value>, Failure> {
