@@ -87,7 +87,8 @@ impl Pooled {
     pub fn purge(&self) -> Result<()> {
         let later = Timestamp { seconds: now().seconds + 1, nanoseconds: 0 };
         self.pool.purge(later, now())?;
-        while !self.pool.reclaim_step(1 << 20, now())?.idle {}
+        // While the worker is at a step, there is nothing to do for this one, but not all is done.
+        while !self.pool.reclaim_step(1 << 20, now())?.idle || self.pool.backlog().reclaims > 0 {}
         // What a commit freed is given back by the one after it.
         self.pool.commit(now())?;
         self.pool.commit(now())

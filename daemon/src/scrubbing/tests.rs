@@ -132,7 +132,8 @@ fn a_restart_ends_no_pass_and_starts_none() {
     pool.close(clock::now()).unwrap();
     let pool = open(&simulator);
     let (scrubber, events) = start(&pool, MANUAL);
-    wait_until(|| is(&scrubber, ScrubState::Finished));
+    // It is told a moment after it is so.
+    wait_until(|| is(&scrubber, ScrubState::Finished) && !heard(&events).is_empty());
     assert_eq!((heard(&events), scrubber.progress().begun), (vec![ScrubState::Finished], before.begun));
 }
 

@@ -7,27 +7,19 @@ use cow_api::v1::{self, JobKind, JobLevel, JobReport};
 use serde_json::Value;
 
 use crate::jobs::Ticket;
-use crate::plugins::{Call, Control, Named, Operation, Package, SchemaKind};
+use crate::plugins::{Call, Named, Operation, Package, SchemaKind};
 use crate::service::Answer;
 use crate::state::{Record, Row};
 use crate::virtualization::Virtualization;
 use crate::virtualization::environments::Tenants;
 use crate::virtualization::journal::Journal;
 use crate::virtualization::library::Shelf;
-use crate::virtualization::outside::IsCancelled;
+use crate::virtualization::outside::Stop;
 use crate::virtualization::records::{Found, Place, Repository, Source, SourceConfig};
 use crate::virtualization::run::Job;
 
 /// How long whoever makes an environment known waits for plugins to look around.
 const PATIENCE: Duration = Duration::from_mins(10);
-
-struct Stop<'c>(IsCancelled<'c>);
-
-impl Control for Stop<'_> {
-    fn is_cancelled(&self) -> bool {
-        (self.0)()
-    }
-}
 
 /// A virtualization that environments tell of themselves.
 pub struct Tenant(pub Arc<Virtualization>);

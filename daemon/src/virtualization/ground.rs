@@ -9,11 +9,11 @@ use cow_api::v1::{Code, Problem};
 use parking_lot::Mutex;
 use serde_json::{Map, Value};
 
-use crate::hosts::{Command, Control, Finished, Pull, Push, RemoteMount, Target};
+use crate::hosts::{Command, Finished, Pull, Push, RemoteMount, Target};
 use crate::plugins::{Connection, Credentials, Environment, Host, Script, ScriptOutput, Secret, Sync as Fetch, User};
 use crate::service::Answer;
 use crate::virtualization::environments::{Environments, host_reference, reference, referred, user_reference};
-use crate::virtualization::outside::{Ground, IsCancelled};
+use crate::virtualization::outside::{Ground, IsCancelled, Stop};
 use crate::virtualization::records::{Mounted, Place};
 
 /// How a host and the engine see each other.
@@ -30,14 +30,6 @@ pub struct HostGround {
     options: String,
     /// By environment, as they were when it was last asked.
     addresses: Mutex<HashMap<u64, Addresses>>,
-}
-
-struct Stop<'c>(IsCancelled<'c>);
-
-impl Control for Stop<'_> {
-    fn is_cancelled(&self) -> bool {
-        (self.0)()
-    }
 }
 
 impl HostGround {

@@ -9,6 +9,8 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
+use crate::hosts;
+use crate::plugins;
 use crate::plugins::{Connection, Credentials, Package, Script, ScriptOutput, Sync as Fetch};
 use crate::service::Answer;
 use crate::virtualization::records::{Mounted, Place};
@@ -47,6 +49,21 @@ pub trait Packages: Send + Sync {
 
 /// Whether to stop.
 pub type IsCancelled<'c> = &'c (dyn Fn() -> bool + Sync);
+
+/// Whether to stop, as plugins and hosts ask it.
+pub struct Stop<'c>(pub IsCancelled<'c>);
+
+impl plugins::Control for Stop<'_> {
+    fn is_cancelled(&self) -> bool {
+        (self.0)()
+    }
+}
+
+impl hosts::Control for Stop<'_> {
+    fn is_cancelled(&self) -> bool {
+        (self.0)()
+    }
+}
 
 /// Hosts.
 pub trait Ground: Send + Sync {

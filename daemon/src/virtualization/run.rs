@@ -12,8 +12,8 @@ use serde_json::Value;
 use crate::clock;
 use crate::jobs::Ticket;
 use crate::plugins::{
-    Call, Connection, Control, DirectSource, Linked, LinkedSource, Mount, MountSpecification, Named, Operation,
-    Package, Reply, Script, StagedSource, Virtual, VirtualSource,
+    Call, Connection, DirectSource, Linked, LinkedSource, Mount, MountSpecification, Named, Operation, Package, Reply,
+    Script, StagedSource, Virtual, VirtualSource,
 };
 use crate::service::Answer;
 use crate::state::Row;
@@ -21,7 +21,7 @@ use crate::virtualization::Virtualization;
 use crate::virtualization::act::Act;
 use crate::virtualization::journal::Journal;
 use crate::virtualization::library::Shelf;
-use crate::virtualization::outside::IsCancelled;
+use crate::virtualization::outside::{IsCancelled, Stop};
 use crate::virtualization::records::{Hook, HookPoint, Kind, Mounted, Place, Point, Repository, Source, Timeflow};
 
 /// A job and its journal.
@@ -50,14 +50,6 @@ pub struct Run<'r> {
     /// Its plugin.
     pub package: Arc<Package>,
     repository: Named,
-}
-
-struct Stop<'c>(IsCancelled<'c>);
-
-impl Control for Stop<'_> {
-    fn is_cancelled(&self) -> bool {
-        (self.0)()
-    }
 }
 
 impl<'j> Job<'j> {
