@@ -88,7 +88,7 @@ fn hosts_are_made_known_looked_at_and_forgotten_and_nothing_secret_is_seen() {
     assert!(said.contains("does not let 'deploy' in"), "{said}");
     let said = cowctl.refused(&format!("env add three --host {one} --port 23 --user deploy --key {key}"), 1);
     assert!(said.contains("cannot be reached"), "{said}");
-    let said = cowctl.refused(&format!("env add three --host {one} --user deploy --key {key} --toolkit /root/t"), 1);
+    let said = cowctl.refused(&format!("env add three --host {one} --user deploy --key {key} --toolkit /usr/cow"), 1);
     assert!(said.contains("toolkit"), "{said}");
     cowctl.refused("env show three", 4);
     // Nor does an answer repeat what it was sent.

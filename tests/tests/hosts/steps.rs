@@ -102,7 +102,7 @@ fn the_toolkit_is_brought_once_and_mended() {
     assert_eq!(bench.said(&target, &format!("echo 1 | {bin}/jq .+1; [ -L {bin}/jq ] || echo own")), "2\nown\n");
     bench.hosts.remove_toolkit(&target, &Patient).unwrap();
     assert_eq!(bench.said(&target, "ls -A | grep -v '^\\.' | wc -l"), "0\n");
-    let elsewhere = cowd::hosts::Target { toolkit: "/root/x".to_owned(), ..target };
+    let elsewhere = cowd::hosts::Target { toolkit: "/usr/cow".to_owned(), ..target };
     assert!(bench.hosts.push_toolkit(&elsewhere, &Patient).is_err());
 }
 
@@ -144,8 +144,8 @@ fn trees_are_pulled_and_pushed() {
     let error = bench.hosts.pull(&target, &local, &missing, &Patient).unwrap_err();
     assert!(error.to_string().contains("No such file"), "{error}");
     // As another user, where sudo lets.
-    bench.lab.host(1).run("mkdir /root/private; echo p >/root/private/p").unwrap();
-    let private = Pull { directory: "/root/private".to_owned(), user: Some("root".to_owned()), ..Pull::default() };
+    bench.lab.host(1).run("mkdir -m 700 /home/private; echo p >/home/private/p").unwrap();
+    let private = Pull { directory: "/home/private".to_owned(), user: Some("root".to_owned()), ..Pull::default() };
     assert!(bench.hosts.pull(&target, &local, &private, &Patient).is_err());
     bench.lab.host(1).allow("deploy ALL=(root) NOPASSWD: /usr/bin/rsync\n");
     bench.hosts.pull(&target, &local, &private, &Patient).unwrap();

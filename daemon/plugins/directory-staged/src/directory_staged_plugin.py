@@ -21,7 +21,7 @@ plugin = Plugin()
 SYNC = r'''
 set -euo pipefail
 umask 077
-work=$(mktemp -d "${SCRATCH:-/tmp}/directory.XXXXXX")
+work=$(mktemp -d -p "${SCRATCH:-/tmp}")
 trap 'rm -rf -- "$work"' EXIT
 mountpoint -q -- "$SHARE" || { echo "$SHARE is not mounted" >&2; exit 1; }
 
