@@ -19,10 +19,17 @@ use crate::virtualization::run::{Job, Run};
 pub struct Occupied {
     by: Arc<Virtualization>,
     source: u64,
+    /// Whether only its name is taken, by a job that has not begun: one that never does gives it back.
+    is_reserved: bool,
 }
 
 impl Drop for Occupied {
     fn drop(&mut self) {
+        if self.is_reserved
+            && let Err(problem) = self.by.state.write(|edit| edit.remove::<Source>(self.source))
+        {
+            tracing::error!(%problem, "a name stays taken until the next start, which forgets it");
+        }
         self.by.busy.lock().remove(&self.source);
     }
 }
@@ -31,7 +38,7 @@ impl Virtualization {
     /// Keeps other jobs from a source. `Busy` while one works on it.
     pub(super) fn occupy(self: &Arc<Self>, row: &Row<Source>) -> Answer<Occupied> {
         if self.busy.lock().insert(row.id) {
-            return Ok(Occupied { by: self.clone(), source: row.id });
+            return Ok(Occupied { by: self.clone(), source: row.id, is_reserved: false });
         }
         let problem = Problem::new(Code::Busy, format!("another job works on {}", row.record.name));
         Err(problem.with_hint("'cowctl job list' shows it: wait for its end, or cancel it"))
@@ -44,12 +51,12 @@ impl Virtualization {
         row: Row<Source>,
         recipe: impl FnOnce(Run<'_>) -> Answer<Option<String>> + Send + 'static,
     ) -> Answer<v1::Job> {
-        let occupied = self.occupy(&row)?;
+        let mut occupied = self.occupy(&row)?;
+        occupied.is_reserved = !row.record.is_made;
         let (this, name) = (self.clone(), row.record.name.clone());
         let work = move |ticket: &Ticket| {
-            let _occupied = occupied;
             let source = row.record.name.clone();
-            let snapshot = this.follow(ticket, row, recipe)?;
+            let snapshot = this.follow(ticket, &mut occupied, row, recipe)?;
             Ok(JobReport::Source(SourceReport { source, snapshot, stored: None }))
         };
         self.jobs.start(kind, &name, Box::new(work))
@@ -58,14 +65,15 @@ impl Virtualization {
     fn follow(
         &self,
         ticket: &Ticket,
+        occupied: &mut Occupied,
         row: Row<Source>,
         recipe: impl FnOnce(Run<'_>) -> Answer<Option<String>>,
     ) -> Answer<Option<String>> {
         self.close_journals()?;
-        let (id, is_made) = (row.id, row.record.is_made);
         let journal = Journal::new(&self.state, ticket.id());
-        if !is_made {
-            journal.promise(Act::Forget { source: id })?;
+        if occupied.is_reserved {
+            journal.promise(Act::Forget { source: row.id })?;
+            occupied.is_reserved = false;
         }
         let job = Job { on: self, ticket, journal: &journal, is_cancelled: &|| ticket.is_cancelled() };
         let outcome = catch_unwind(AssertUnwindSafe(|| job.run(row).and_then(recipe))).unwrap_or_else(|_| {

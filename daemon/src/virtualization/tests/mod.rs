@@ -477,3 +477,32 @@ fn what_cannot_be_is_refused_at_once_and_leaves_nothing() {
     assert_eq!(site.all(), before);
     assert_eq!(site.virtualization.jobs.list().len(), jobs);
 }
+
+#[test]
+fn a_job_that_never_begins_gives_its_name_back() {
+    let site = Site::new(PluginType::Staged);
+    let (end, waits) = std::sync::mpsc::channel::<()>();
+    let waits = Arc::new(Mutex::new(waits));
+    let filler = |_| {
+        let waits = waits.clone();
+        let work = move |_: &crate::jobs::Ticket| {
+            let _ = waits.lock().recv();
+            Ok(v1::JobReport::Plain)
+        };
+        site.virtualization.jobs.start(v1::JobKind::Verify, "x", Box::new(work)).unwrap()
+    };
+    let fillers = [0, 1].map(filler);
+    let queued = site.link().unwrap();
+    assert_eq!((queued.progress.state, site.link().unwrap_err().code), (JobState::Queued, Code::Exists));
+    site.virtualization.jobs.cancel(queued.id).unwrap();
+    assert_eq!(site.all().1, Vec::<String>::new());
+    for job in &fillers {
+        end.send(()).unwrap();
+        site.virtualization.jobs.wait(job.id, Duration::ZERO).unwrap();
+    }
+    site.done(site.link());
+    site.virtualization.jobs.stop(LONG);
+    let before = site.all();
+    assert_eq!(site.provision(Some("sales")).unwrap_err().code, Code::Unavailable);
+    assert_eq!(site.all(), before);
+}
