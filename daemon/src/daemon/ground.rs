@@ -19,10 +19,15 @@ const PLUGINS: &str = "plugins";
 /// Beside the control socket: the directory of the sockets of connections.
 const SOCKETS: &str = "cow-ssh";
 
+/// The key that seals what is secret in the state; made at the first start.
+pub fn key(state: &State) -> Result<Key, Problem> {
+    let key = Key::load_or_create(&state.directory().join(KEY));
+    key.map_err(|error| failure(&error, "without it, what is sealed in cowd's state cannot be read"))
+}
+
 /// What is known of hosts, and nobody connected yet.
 pub fn environments(config: &Config, state: Arc<State>) -> Result<Arc<Environments>, Problem> {
-    let key = Key::load_or_create(&state.directory().join(KEY));
-    let key = key.map_err(|error| failure(&error, "without it, what is sealed in cowd's state cannot be read"))?;
+    let key = key(&state)?;
     let directory = config.control.with_file_name(SOCKETS);
     let hosts = Hosts::new(&directory).map_err(|error| {
         let detail = format!("cannot make a directory for connections to hosts: {error}");

@@ -4,18 +4,16 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
-use cow_api::v1::{Code, Problem};
+use cow_api::v1::Problem;
 
 use crate::config::Config;
 use crate::daemon::failure::{THREADS, failure};
+use crate::daemon::ground;
 use crate::jobs::Jobs;
-use crate::secrets::Key;
 use crate::service::Service;
 use crate::state::State;
 use crate::virtualization::{Environments, HostGround, Parts, Plugins, ServiceStore, Tenant, Virtualization};
 
-/// The file of the key that seals what is secret in the state.
-const KEY: &str = "key";
 /// Beside the control socket: where datasets are mounted on this host while they are copied.
 const SCRATCH: &str = "cow-copies";
 /// How often what could not be set right is tried again.
@@ -39,15 +37,12 @@ pub fn start(
     state: Arc<State>,
     outside: Outside,
 ) -> Result<Arc<Virtualization>, Problem> {
-    let key = Key::load_or_create(&state.directory().join(KEY)).map_err(|error| {
-        Problem::new(Code::Io, error.to_string()).with_hint("without it, what is sealed in cowd's state cannot be read")
-    })?;
     let Outside { environments, plugins, port } = outside;
     let shares_locks = config.rpcbind || config.portmapper.is_some();
     let virtualization = Virtualization::new(Parts {
+        key: ground::key(&state)?,
         state,
         jobs: jobs.clone(),
-        key,
         store: Arc::new(ServiceStore(service.clone())),
         ground: Arc::new(HostGround::new(environments.clone(), port, shares_locks)),
         packages: plugins.clone(),

@@ -57,6 +57,16 @@ pub enum Act {
         /// The source.
         source: u64,
     },
+    /// Has the plugin start a VDB that was being stopped.
+    Start {
+        /// The source.
+        source: u64,
+    },
+    /// Has the plugin stop a VDB that was being started.
+    Stop {
+        /// The source.
+        source: u64,
+    },
     /// Has the plugin shut down what it had put in use, as it was then.
     ShutDown {
         /// The source.
@@ -88,6 +98,8 @@ impl Act {
             Self::Unmount { mounted, dataset } => format!("unmount {dataset} from {}", mounted.path),
             Self::UnmountHere { path } => format!("unmount {} from this host", path.display()),
             Self::Revive { .. } => "put it in use again".to_owned(),
+            Self::Start { .. } => "start it again".to_owned(),
+            Self::Stop { .. } => "stop it again".to_owned(),
             Self::ShutDown { .. } => "shut it down again".to_owned(),
             Self::Nothing => "nothing".to_owned(),
             Self::Forget { .. } => "forget it".to_owned(),
@@ -106,6 +118,8 @@ impl Virtualization {
             Act::Unmount { mounted, dataset } => self.ground.unmount(mounted, &mounted.export(dataset), is_cancelled),
             Act::UnmountHere { path } => self.store.unmount_here(path),
             Act::Revive { source } => self.with_source(*source, |row| revive(&job.run(row)?)),
+            Act::Start { source } => self.with_source(*source, |row| start(&job.run(row)?)),
+            Act::Stop { source } => self.with_source(*source, |row| stop(&job.run(row)?)),
             Act::ShutDown { source, mounts, config, is_try } => self.with_source(*source, |mut row| {
                 (row.record.mounts, row.record.config) = (mounts.clone(), config.clone());
                 let outcome = shut_down(&job.run(row)?);
@@ -133,12 +147,21 @@ impl Virtualization {
 }
 
 fn revive(run: &Run<'_>) -> Answer<()> {
-    if run.source.is_virtual() {
-        let snapshot = run.newest_data()?;
-        run.call(Call::VirtualReconfigure { of: run.as_virtual(&run.source.mounts)?, snapshot }).map(drop)
-    } else {
-        run.call_if(Operation::LinkedStartStaging, || Ok(Call::LinkedStartStaging(run.linked(&run.source.mounts)?)))
+    if !run.source.is_virtual() {
+        return run
+            .call_if(Operation::LinkedStartStaging, || Ok(Call::LinkedStartStaging(run.linked(&run.source.mounts)?)));
     }
+    let snapshot = run.newest_data()?;
+    run.call(Call::VirtualReconfigure { of: run.as_virtual(&run.source.mounts)?, snapshot })?;
+    if run.source.is_stopped { stop(run) } else { Ok(()) }
+}
+
+fn start(run: &Run<'_>) -> Answer<()> {
+    run.call_if(Operation::VirtualStart, || Ok(Call::VirtualStart(run.as_virtual(&run.source.mounts)?)))
+}
+
+fn stop(run: &Run<'_>) -> Answer<()> {
+    run.call_if(Operation::VirtualStop, || Ok(Call::VirtualStop(run.as_virtual(&run.source.mounts)?)))
 }
 
 fn shut_down(run: &Run<'_>) -> Answer<()> {

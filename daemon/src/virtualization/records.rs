@@ -89,6 +89,9 @@ pub struct Source {
     /// Whether it is in use; one that is not is mounted nowhere.
     #[serde(default)]
     pub is_enabled: bool,
+    /// Whether it is in use but was stopped.
+    #[serde(default)]
+    pub is_stopped: bool,
 }
 
 impl Record for Source {

@@ -271,6 +271,7 @@ impl Run<'_> {
         if let Some(config) = put(self)? {
             self.source.config = Some(self.job.on.seal(&config)?);
         }
+        self.source.is_stopped = false;
         self.job.journal.replace(promise, self.shut_down(false))
     }
 

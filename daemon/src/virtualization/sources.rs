@@ -169,6 +169,7 @@ impl Virtualization {
             timeflow: None,
             is_made: false,
             is_enabled: false,
+            is_stopped: false,
         })
     }
 

@@ -6,7 +6,7 @@ use serde_json::Value;
 use crate::clock;
 use crate::service::Answer;
 use crate::virtualization::act::Act;
-use crate::virtualization::recipes::sync::bring;
+use crate::virtualization::recipes::sync::{bring, remember};
 use crate::virtualization::records::{Timeflow, Why};
 use crate::virtualization::run::Run;
 
@@ -18,15 +18,8 @@ pub fn link(mut run: Run<'_>, parameters: Option<Value>) -> Answer<String> {
     let id = run.job.on.state.write(|edit| edit.insert(&timeflow))?;
     run.source.timeflow = Some(id);
     let (name, data) = bring(&mut run, &timeflow, parameters)?;
-    let point = run.point(id, &name, &data)?;
     (run.source.is_made, run.source.is_enabled) = (true, true);
-    run.job.journal.commit(
-        |edit| {
-            edit.insert(&point)?;
-            edit.update(run.id, &run.source)
-        },
-        Vec::new(),
-    )?;
+    remember(&run, id, &name, &data)?;
     Ok(name)
 }
 

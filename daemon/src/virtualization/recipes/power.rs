@@ -2,6 +2,7 @@
 
 use crate::plugins::{Call, Operation};
 use crate::service::Answer;
+use crate::virtualization::act::Act;
 use crate::virtualization::records::HookPoint;
 use crate::virtualization::run::Run;
 
@@ -15,16 +16,25 @@ pub fn start(run: Run<'_>) -> Answer<()> {
         run.unmount(&dataset)?;
         run.mount(&dataset, &mounts, owner)?;
     }
-    run.call_if(Operation::VirtualStart, || Ok(Call::VirtualStart(run.as_virtual(&mounts)?)))?;
-    run.hook(HookPoint::PostStart)?;
     let mut source = run.source.clone();
     source.mounts = mounts;
+    if source.is_stopped {
+        run.job.journal.promise(Act::Stop { source: run.id })?;
+    }
+    run.call_if(Operation::VirtualStart, || Ok(Call::VirtualStart(run.as_virtual(&source.mounts)?)))?;
+    run.hook(HookPoint::PostStart)?;
+    source.is_stopped = false;
     run.job.journal.commit(|edit| edit.update(run.id, &source), Vec::new())
 }
 
 /// Stops a VDB.
-pub fn stop(run: Run<'_>) -> Answer<()> {
+pub fn stop(mut run: Run<'_>) -> Answer<()> {
     run.hook(HookPoint::PreStop)?;
+    if !run.source.is_stopped {
+        run.job.journal.promise(Act::Start { source: run.id })?;
+    }
     run.call_if(Operation::VirtualStop, || Ok(Call::VirtualStop(run.as_virtual(&run.source.mounts)?)))?;
-    run.hook(HookPoint::PostStop)
+    run.hook(HookPoint::PostStop)?;
+    run.source.is_stopped = true;
+    run.job.journal.commit(|edit| edit.update(run.id, &run.source), Vec::new())
 }

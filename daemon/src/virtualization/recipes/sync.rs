@@ -4,6 +4,7 @@ use serde_json::Value;
 
 use crate::plugins::{Call, Operation};
 use crate::service::Answer;
+use crate::state::Edit;
 use crate::virtualization::records::{HookPoint, Kind, Timeflow};
 use crate::virtualization::run::Run;
 
@@ -11,15 +12,18 @@ use crate::virtualization::run::Run;
 pub fn sync(mut run: Run<'_>, parameters: Option<Value>) -> Answer<String> {
     let timeflow = run.timeflow()?;
     let (name, data) = bring(&mut run, &timeflow.record, parameters)?;
-    let point = run.point(timeflow.id, &name, &data)?;
-    run.job.journal.commit(
-        |edit| {
-            edit.insert(&point)?;
-            edit.update(run.id, &run.source)
-        },
-        Vec::new(),
-    )?;
+    remember(&run, timeflow.id, &name, &data)?;
     Ok(name)
+}
+
+/// Makes a snapshot that was taken the truth, with what has become of the dSource.
+pub fn remember(run: &Run<'_>, timeflow: u64, name: &str, data: &Value) -> Answer<()> {
+    let point = run.point(timeflow, name, data)?;
+    let change = |edit: &Edit<'_>| {
+        edit.insert(&point)?;
+        edit.update(run.id, &run.source)
+    };
+    run.job.journal.commit(change, Vec::new())
 }
 
 /// Brings data and takes a snapshot: its full name, and what the plugin says of it.

@@ -126,7 +126,8 @@ impl Site {
             let sources = view.all::<Source>()?.into_iter().map(|row| {
                 let source = row.record;
                 let (mounts, flow) = (source.mounts, source.timeflow);
-                format!("{} {mounts:?} {flow:?} {} {}", source.name, source.is_made, source.is_enabled)
+                let (made, enabled, stopped) = (source.is_made, source.is_enabled, source.is_stopped);
+                format!("{} {mounts:?} {flow:?} {made} {enabled} {stopped}", source.name)
             });
             let flows = view.all::<Timeflow>()?.into_iter();
             let flows = flows.map(|row| format!("{} {} {:?}", row.id, row.record.dataset, row.record.from));
@@ -157,6 +158,14 @@ fn provisioned(site: &Site) {
     }
 }
 
+fn stopped(site: &Site) {
+    provisioned(site);
+    site.done(site.order("test", SourceOrder::Stop));
+    for at in [HookPoint::PostStart, HookPoint::PostStop] {
+        site.hook("test", at);
+    }
+}
+
 fn disabled(site: &Site) {
     provisioned(site);
     site.done(site.order("test", SourceOrder::Disable));
@@ -172,6 +181,10 @@ fn workflows() -> Vec<Workflow> {
         staged("snapshot", provisioned, |site| site.order("test", SourceOrder::Snapshot)),
         staged("refresh", provisioned, |site| site.order("test", SourceOrder::Refresh { to: None })),
         staged("rewind", provisioned, |site| site.order("test", SourceOrder::Rewind { to: None })),
+        staged("stop", provisioned, |site| site.order("test", SourceOrder::Stop)),
+        staged("start", stopped, |site| site.order("test", SourceOrder::Start)),
+        staged("stop again", stopped, |site| site.order("test", SourceOrder::Stop)),
+        staged("refresh what is stopped", stopped, |site| site.order("test", SourceOrder::Refresh { to: None })),
         staged("disable", provisioned, |site| site.order("test", SourceOrder::Disable)),
         staged("enable", disabled, |site| site.order("test", SourceOrder::Enable)),
         staged("delete", provisioned, |site| site.order("test", SourceOrder::Delete { force: false })),
