@@ -274,8 +274,8 @@ fn whenever_cowd_is_killed_all_is_as_before_or_as_after_and_the_job_says_which()
         let (site, _, job) = troubled(&workflow, Trouble::None);
         assert_eq!(job.progress.state, JobState::Done, "{}: {job:?}", workflow.name);
         let (after, calls) = (untimed(site.all()), site.world.calls());
-        let mut finished = 0;
-        for at in 0..calls {
+        // The last time it is killed when all is done, but for saying so.
+        for at in 0..=calls {
             let (mut site, before, job) = troubled(&workflow, Trouble::Kill(at));
             // The dead daemon said that it had failed; what the next one reads is what had been written until then.
             forget_the_end(&site, job.id);
@@ -285,10 +285,9 @@ fn whenever_cowd_is_killed_all_is_as_before_or_as_after_and_the_job_says_which()
             let ended = site.virtualization.jobs.get(job.id).unwrap();
             match ended.progress.state {
                 JobState::Done => {
-                    finished += 1;
                     assert_eq!(untimed(site.all()), after, "{said}");
                 }
-                JobState::Failed => assert_eq!(site.all(), before, "{said}"),
+                JobState::Failed if at < calls => assert_eq!(site.all(), before, "{said}"),
                 state => panic!("{state:?} {said}"),
             }
             assert_eq!(site.virtualization.faults().unwrap().faults, [], "{said}");
@@ -298,7 +297,6 @@ fn whenever_cowd_is_killed_all_is_as_before_or_as_after_and_the_job_says_which()
                 assert_eq!(untimed(site.all()).0, after.0, "{said}");
             }
         }
-        assert!(finished > 0 || !["delete", "unlink", "disable"].contains(&workflow.name), "{}", workflow.name);
     }
 }
 
