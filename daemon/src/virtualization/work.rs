@@ -51,6 +51,7 @@ impl Virtualization {
         row: Row<Source>,
         recipe: impl FnOnce(Run<'_>) -> Answer<Option<String>> + Send + 'static,
     ) -> Answer<v1::Job> {
+        self.check_owes_nothing(&row.record)?;
         let mut occupied = self.occupy(&row)?;
         occupied.is_reserved = !row.record.is_made;
         let (this, name) = (self.clone(), row.record.name.clone());
@@ -62,6 +63,20 @@ impl Virtualization {
         self.jobs.start(kind, &name, Box::new(work))
     }
 
+    /// Fails while what an earlier job had begun with a source is still to be undone, which would undo what comes now.
+    fn check_owes_nothing(&self, source: &Source) -> Answer<()> {
+        self.close_journals()?;
+        for id in journal::debtors(&self.state)? {
+            let Ok(job) = self.jobs.get(id) else { continue };
+            if job.subject == source.name && job.progress.state.has_ended() {
+                let problem =
+                    Problem::new(Code::Busy, format!("{} still waits for job {id} to be undone", source.name));
+                return Err(problem.with_hint("'cowctl fault' tells why; it is tried again every minute"));
+            }
+        }
+        Ok(())
+    }
+
     fn follow(
         &self,
         ticket: &Ticket,
@@ -69,7 +84,6 @@ impl Virtualization {
         row: Row<Source>,
         recipe: impl FnOnce(Run<'_>) -> Answer<Option<String>>,
     ) -> Answer<Option<String>> {
-        self.close_journals()?;
         let journal = Journal::new(&self.state, ticket.id());
         if occupied.is_reserved {
             journal.promise(Act::Forget { source: row.id })?;

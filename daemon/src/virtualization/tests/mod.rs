@@ -517,3 +517,22 @@ fn a_job_that_never_begins_gives_its_name_back() {
     assert_eq!(site.provision(Some("sales")).unwrap_err().code, Code::Unavailable);
     assert_eq!(site.all(), before);
 }
+
+#[test]
+fn what_is_still_to_be_undone_is_a_fault_and_keeps_others_away() {
+    let site = Site::new(PluginType::Staged);
+    provisioned(&site);
+    let before = site.all();
+    // The host is gone in the middle.
+    site.world.make(Trouble::Kill(5));
+    let refresh = || site.order("test", SourceOrder::Refresh { to: None });
+    let job = site.ended(refresh());
+    assert!(job.problem.unwrap().detail.contains("it is not undone yet"));
+    assert_eq!(site.virtualization.faults().unwrap().faults.len(), 1);
+    assert_eq!(refresh().unwrap_err().code, Code::Busy);
+    assert_ne!(site.all(), before);
+    site.world.make(Trouble::None);
+    site.virtualization.settle_debts().unwrap();
+    assert_eq!((site.all(), site.virtualization.faults().unwrap().faults), (before, Vec::new()));
+    site.done(refresh());
+}
