@@ -40,13 +40,15 @@ impl Virtualization {
 
     fn concluded(&self, id: u64) -> Result<JobReport, Problem> {
         let ticket = self.jobs.ticket(id)?;
-        if self.jobs.get(id)?.progress.state == JobState::Queued {
-            return Err(Problem::new(Code::Cancelled, "the daemon stopped before it began"));
-        }
+        // One that had not come to its first step is remembered as waiting, but may owe something.
+        let was_queued = self.jobs.get(id)?.progress.state == JobState::Queued;
         let stopped = |end: &str| Problem::new(Code::Unavailable, format!("the daemon stopped while it ran{end}"));
         match self.settle(&ticket, &Journal::new(&self.state, id)) {
             Ok(Settled::Finished) => Ok(JobReport::Plain),
             Ok(Settled::Undone) => Err(stopped("; what it had begun was undone").with_hint("begin it again")),
+            Ok(Settled::Clear) if was_queued => {
+                Err(Problem::new(Code::Cancelled, "the daemon stopped before it began"))
+            }
             Ok(Settled::Clear) => Err(stopped("").with_hint("begin it again")),
             Err(left) => Err(stopped(&format!("; it is not undone yet: {}", left.detail))),
         }
