@@ -217,6 +217,20 @@ fn a_file_that_is_open_stays_when_its_name_goes() {
 }
 
 #[test]
+fn what_was_closed_is_durable_though_server_and_mount_end() {
+    in_namespace("what_was_closed_is_durable_though_server_and_mount_end", || {
+        let mut mounted = Mounted::new("closed");
+        fs::write(mounted.path.join("f"), "closed").unwrap();
+        mounted.daemon.take().expect("it runs").crash();
+        run("umount", &["-l", mounted.path.to_str().unwrap()]);
+        mounted.daemon = Some(mounted.setup.start());
+        mounted.mount();
+        assert_eq!(fs::read(mounted.path.join("f")).unwrap(), b"closed");
+        mounted.unmount();
+    });
+}
+
+#[test]
 fn a_database_works_on_it_while_the_daemon_dies() {
     if !installed() {
         eprintln!("skipped: PostgreSQL 15 is not installed (tools/test installs it)");

@@ -294,8 +294,9 @@ impl Filesystem for Front {
         }
     }
 
-    fn flush(&self, _: &Request, _: INodeNo, _: FileHandle, _: LockOwner, reply: ReplyEmpty) {
-        reply.ok();
+    fn flush(&self, _: &Request, ino: INodeNo, _: FileHandle, _: LockOwner, reply: ReplyEmpty) {
+        // As Linux does when a file is closed: who opens it next finds what was written, whatever became of the server.
+        empty(reply, self.0.nodes.handle(ino).and_then(|file| self.0.commit(&file)));
     }
 
     fn release(
