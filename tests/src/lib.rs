@@ -18,4 +18,5 @@ pub mod random;
 pub mod sample_pool;
 pub mod scratch;
 pub mod served;
+pub mod site;
 pub mod small;

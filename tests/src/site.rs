@@ -1,0 +1,164 @@
+//! A cowd that knows hosts and a plugin, as an admin has it, who orders it about by cowctl.
+
+use std::fs;
+use std::os::unix::fs::symlink;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use cowd::plugins::Language;
+use serde_json::Value;
+
+use crate::daemon::{Daemon, Setup};
+use crate::hosts::{Lab, SERVER};
+use crate::plugins::{interpreter, settings};
+
+/// Longest that a job may take to end after its cowd was killed.
+const RECOVERY_TIME_MAX: Duration = Duration::from_secs(60);
+
+/// The programs under test: `env!("CARGO_BIN_EXE_cowd-under-test")` and so on.
+#[derive(Clone, Copy, Debug)]
+pub struct Programs {
+    /// The daemon.
+    pub cowd: &'static str,
+    /// What orders it about.
+    pub cowctl: &'static str,
+    /// What stands in for the kernel's NFS client on the hosts.
+    pub mount: &'static str,
+}
+
+/// A lab, and a cowd in it, which is there but for the moment after its death.
+pub struct Site {
+    /// How it is started.
+    pub setup: Setup,
+    programs: Programs,
+    daemon: Option<Daemon>,
+    /// The hosts. Goes after the daemon.
+    pub lab: Lab,
+}
+
+impl Site {
+    /// A site whose hosts are known by `environments`, in their order, with bundled `plugins`. `None`, with a word, where
+    /// that cannot be had.
+    pub fn new(name: &str, programs: Programs, environments: &[&str], plugins: &[&str]) -> Option<Self> {
+        Self::with_variables(name, programs, environments, plugins, |_| Vec::new())
+    }
+
+    /// The same, with variables of cowd's environment that are made from the lab.
+    pub fn with_variables(
+        name: &str,
+        programs: Programs,
+        environments: &[&str],
+        plugins: &[&str],
+        variables: impl FnOnce(&Lab) -> Vec<(String, String)>,
+    ) -> Option<Self> {
+        let settings = settings(Language::Python311)?;
+        let lab = Lab::new(name, environments.len())?;
+        let mut setup = lab.setup(programs.cowd, &lab.folder().join("cow"));
+        setup.config += &format!("[plugins]\npython311 = \"{}\"\n", interpreter(Language::Python311)?.display());
+        // A port of its own kind: mounts find the next cowd there.
+        setup.flags = vec!["--nfs".to_owned(), format!("{SERVER}:2049")];
+        setup.environment = variables(&lab);
+        let sdk = setup.folder.join("pool/state/plugins/sdk");
+        let daemon = Some(setup.start());
+        fs::create_dir_all(&sdk).expect("the state has a folder");
+        symlink(settings.directory.join("sdk/python311"), sdk.join("python311")).expect("the SDK can be lent");
+        let site = Self { setup, programs, daemon, lab };
+        for (number, environment) in environments.iter().enumerate() {
+            let host = site.lab.host(number + 1);
+            host.replace("/sbin/mount.nfs", Path::new(programs.mount));
+            let (address, key) = (host.address(), site.lab.key().display().to_string());
+            site.done(&format!("env add {environment} --host {address} --user deploy --key {key}"));
+        }
+        for plugin in plugins {
+            let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../daemon/plugins").join(plugin);
+            site.done(&format!("plugin install {}", folder.display()));
+        }
+        for environment in environments {
+            site.done(&format!("env refresh {environment}"));
+        }
+        Some(site)
+    }
+
+    /// The daemon.
+    pub fn daemon(&self) -> &Daemon {
+        self.daemon.as_ref().expect("it was started again")
+    }
+
+    /// What cowctl says, or how it fails.
+    pub fn ended(&self, line: &str) -> Result<String, String> {
+        let mut command = Command::new(self.programs.cowctl);
+        command.arg("--socket").arg(self.daemon().socket()).args(line.split_whitespace()).stdin(Stdio::null());
+        let output = command.output().expect("cowctl runs");
+        let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
+        if output.status.success() { Ok(text(output.stdout)) } else { Err(text(output.stderr)) }
+    }
+
+    /// The same for what must not fail.
+    pub fn done(&self, line: &str) -> String {
+        self.ended(line).unwrap_or_else(|said| {
+            let jobs = self.ended("job list -H").unwrap_or_default();
+            let last = jobs.split('\t').next().unwrap_or("1").to_owned();
+            let log = self.ended(&format!("job log {last}")).unwrap_or_default();
+            panic!("cowctl {line}: {said}\n{log}\n{}", self.daemon().log())
+        })
+    }
+
+    /// The same as JSON.
+    pub fn json(&self, line: &str) -> Value {
+        let mut envelope: Value =
+            serde_json::from_str(&self.done(&format!("--json {line}"))).expect("cowctl speaks JSON if it is told to");
+        envelope["data"].take()
+    }
+
+    /// The full names of a source's snapshots, the oldest first.
+    pub fn snapshots(&self, name: &str) -> Vec<String> {
+        let timeline = self.json(&format!("timeline {name}"));
+        let flows = timeline["timeflows"].as_array().into_iter().flatten();
+        let snapshots = flows.flat_map(|flow| flow["snapshots"].as_array().into_iter().flatten());
+        snapshots.filter_map(|snapshot| snapshot["name"].as_str()).map(str::to_owned).collect()
+    }
+
+    /// What every snapshot's tree hashes to.
+    pub fn hashes(&self, snapshots: &[String]) -> Vec<Value> {
+        snapshots.iter().map(|name| self.json(&format!("get {name}"))["root_hash"].clone()).collect()
+    }
+
+    /// Gives an order, kills cowd so many milliseconds later, starts it again, and says whether the order was done in the
+    /// end.
+    pub fn killed(&mut self, order: &str, millis: u64) -> bool {
+        self.done(&format!("{order} --detach"));
+        thread::sleep(Duration::from_millis(millis));
+        self.crash();
+        self.restart();
+        self.newest_is_done()
+    }
+
+    /// Kills cowd.
+    pub fn crash(&mut self) {
+        if let Some(daemon) = self.daemon.take() {
+            daemon.crash();
+        }
+    }
+
+    /// Starts cowd again.
+    pub fn restart(&mut self) {
+        self.daemon = Some(self.setup.start());
+    }
+
+    /// Waits for the end of the newest job, and says whether it was done.
+    pub fn newest_is_done(&self) -> bool {
+        let until = Instant::now() + RECOVERY_TIME_MAX;
+        loop {
+            let jobs = self.done("job list -H");
+            let newest: Vec<&str> = jobs.lines().next().unwrap_or_default().split('\t').collect();
+            match newest.get(2) {
+                Some(&"done") => return true,
+                Some(&("failed" | "cancelled")) => return false,
+                _ => assert!(Instant::now() < until, "it does not end: {jobs}\n{}", self.daemon().log()),
+            }
+            thread::sleep(Duration::from_millis(50));
+        }
+    }
+}
