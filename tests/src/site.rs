@@ -105,6 +105,16 @@ impl Site {
         })
     }
 
+    /// The same for what must fail: what was said.
+    pub fn refused(&self, line: &str) -> String {
+        self.ended(line).expect_err("it must fail")
+    }
+
+    /// The number of the newest job; 0 before the first.
+    pub fn newest_job(&self) -> u64 {
+        self.done("job list -H").split('\t').next().and_then(|id| id.parse().ok()).unwrap_or(0)
+    }
+
     /// The same as JSON.
     pub fn json(&self, line: &str) -> Value {
         let mut envelope: Value =

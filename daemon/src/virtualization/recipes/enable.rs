@@ -1,5 +1,7 @@
 //! Enable and disable: a source is mounted and in use, or mounted nowhere.
 
+use cow_api::v1::JobLevel;
+
 use crate::plugins::{Call, Operation, Status};
 use crate::service::Answer;
 use crate::virtualization::act::Act;
@@ -8,23 +10,24 @@ use crate::virtualization::run::Run;
 
 /// Mounts a source on its hosts and puts it in use.
 pub fn enable(mut run: Run<'_>) -> Answer<()> {
+    let dataset = run.dataset()?;
     if run.source.kind == Kind::Virtual && is_active(&run)? {
-        run.job.ticket.step("it is in use already");
-    } else {
-        let dataset = run.dataset()?;
-        extended(&run, HookPoint::PreStart)?;
-        let (mounts, owner) = run.specification()?;
-        run.mount(&dataset, &mounts, owner)?;
-        run.source.mounts = mounts;
-        put_in_use(&mut run)?;
-        extended(&run, HookPoint::PostStart)?;
+        // It can be no more than something of it: a source that is not in use is mounted nowhere.
+        run.job.ticket.note(JobLevel::Error, "the plugin says that it is active, but it is not mounted");
     }
+    extended(&run, HookPoint::PreStart)?;
+    let (mounts, owner) = run.specification()?;
+    run.mount(&dataset, &mounts, owner)?;
+    run.source.mounts = mounts;
+    put_in_use(&mut run)?;
+    extended(&run, HookPoint::PostStart)?;
     run.source.is_enabled = true;
     run.job.journal.commit(|edit| edit.update(run.id, &run.source), Vec::new())
 }
 
+/// Asks the plugin, as the contract has it.
 fn is_active(run: &Run<'_>) -> Answer<bool> {
-    if !run.package.has(Operation::VirtualStatus) || run.source.mounts.is_empty() {
+    if !run.package.has(Operation::VirtualStatus) {
         return Ok(false);
     }
     let status = run.call(Call::VirtualStatus(run.as_virtual(&run.source.mounts)?))?.status();

@@ -424,6 +424,7 @@ fn operations_are_called_in_the_contract_s_order() {
     assert_eq!(
         happened(site.order("test", SourceOrder::Enable)),
         [
+            "virtual.status",
             "virtual.mount_specification",
             "share vdb/test/3 1",
             "mount /vdb/test/3 /vdb",

@@ -1,0 +1,5 @@
+//! Every workflow of the contract through the real daemon, ssh and NFS, with plugins that write down what is asked of them.
+
+mod arguments;
+mod orders;
+mod workshop;
