@@ -15,7 +15,7 @@ use crate::virtualization::environments::Tenants;
 use crate::virtualization::journal::Journal;
 use crate::virtualization::library::Shelf;
 use crate::virtualization::outside::Stop;
-use crate::virtualization::records::{Found, Place, Repository, Source, SourceConfig};
+use crate::virtualization::records::{Found, Hook, Place, Repository, Source, SourceConfig};
 use crate::virtualization::run::Job;
 
 /// How long whoever makes an environment known waits for plugins to look around.
@@ -26,10 +26,13 @@ pub struct Tenant(pub Arc<Virtualization>);
 
 impl Tenants for Tenant {
     fn used_by(&self, environment: u64) -> Answer<Vec<String>> {
-        let sources = self.0.state.read(|view| view.all::<Source>())?;
-        let uses =
-            |source: &Source| [&source.origin, &source.place].iter().any(|place| place.environment == environment);
-        let used = sources.iter().filter(|row| uses(&row.record));
+        let (sources, hooks) = self.0.state.read(|view| Ok((view.all::<Source>()?, view.all::<Hook>()?)))?;
+        let uses = |row: &Row<Source>| {
+            let hooks = hooks.iter().filter(|hook| hook.record.source == row.id);
+            let of_hooks = hooks.filter_map(|hook| hook.record.place.as_ref());
+            [&row.record.origin, &row.record.place].into_iter().chain(of_hooks).any(|at| at.environment == environment)
+        };
+        let used = sources.iter().filter(|row| uses(row));
         Ok(used.map(|row| row.record.describe()).collect())
     }
 

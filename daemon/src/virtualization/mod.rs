@@ -10,11 +10,14 @@ pub mod environments;
 pub mod plugins;
 
 mod act;
+mod bookmarks;
 mod discovery;
 mod ground;
+mod hooks;
 mod journal;
 mod library;
 mod outside;
+mod points;
 mod recipes;
 mod records;
 mod recovery;
@@ -95,13 +98,16 @@ pub struct Virtualization {
     scratch: PathBuf,
     /// Sources that a job works on.
     busy: Mutex<BTreeSet<u64>>,
+    /// Snapshots that jobs need, by name, once for each job.
+    needed: Mutex<Vec<String>>,
 }
 
 impl Virtualization {
     /// Of these parts.
     pub fn new(parts: Parts) -> Arc<Self> {
         let Parts { state, jobs, key, store, ground, packages, caller, scratch } = parts;
-        Arc::new(Self { state, jobs, key, store, ground, packages, caller, scratch, busy: Mutex::default() })
+        let (busy, needed) = (Mutex::default(), Mutex::default());
+        Arc::new(Self { state, jobs, key, store, ground, packages, caller, scratch, busy, needed })
     }
 
     /// What is remembered.

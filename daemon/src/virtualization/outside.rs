@@ -35,6 +35,12 @@ pub trait Store: Send + Sync {
     fn mount_here(&self, name: &str, path: &Path) -> Answer<()>;
     /// Nothing is to be mounted there.
     fn unmount_here(&self, path: &Path) -> Answer<()>;
+    /// A snapshot is to be held by a tag.
+    fn hold(&self, snapshot: &str, tag: &str) -> Answer<()>;
+    /// It is not to be held by that tag. A snapshot that is not there is held by none.
+    fn release(&self, snapshot: &str, tag: &str) -> Answer<()>;
+    /// All snapshots of sources that are held, once for each tag.
+    fn holds(&self) -> Answer<Vec<(String, String)>>;
     /// All datasets at or below a name.
     fn below(&self, name: &str) -> Answer<Vec<String>>;
 }

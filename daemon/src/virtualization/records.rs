@@ -3,6 +3,7 @@
 //! Invariant: whatever a plugin keeps about a source may hold secrets, so it is stored sealed, all of it.
 
 use cow_api::time::Time;
+pub use cow_api::v1::HookPoint;
 use serde::{Deserialize, Serialize};
 
 use crate::state::Record;
@@ -268,8 +269,11 @@ pub struct Hook {
     pub at: HookPoint,
     /// Its name; hooks of one point run in the order in which they were added.
     pub name: String,
-    /// What bash is to do, on the source's host.
+    /// What bash is to do.
     pub script: Sealed,
+    /// Where, if not on the source's own host.
+    #[serde(default)]
+    pub place: Option<Place>,
 }
 
 impl Record for Hook {
@@ -285,45 +289,37 @@ impl Record for Hook {
     }
 }
 
-/// Where hooks run.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum HookPoint {
-    PreSync,
-    PostSync,
-    PreSnapshot,
-    PostSnapshot,
-    ConfigureClone,
-    PreRefresh,
-    PostRefresh,
-    PreRollback,
-    PostRollback,
-    PreStart,
-    PostStart,
-    PreStop,
-    PostStop,
+/// A name for a snapshot, which keeps it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Bookmark {
+    /// Its name.
+    pub name: String,
+    /// The source.
+    pub source: u64,
+    /// The snapshot's full name.
+    pub snapshot: String,
+    /// When it was set.
+    pub created: Time,
 }
 
-impl HookPoint {
-    /// Its name, as users write it.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::PreSync => "pre-sync",
-            Self::PostSync => "post-sync",
-            Self::PreSnapshot => "pre-snapshot",
-            Self::PostSnapshot => "post-snapshot",
-            Self::ConfigureClone => "configure-clone",
-            Self::PreRefresh => "pre-refresh",
-            Self::PostRefresh => "post-refresh",
-            Self::PreRollback => "pre-rollback",
-            Self::PostRollback => "post-rollback",
-            Self::PreStart => "pre-start",
-            Self::PostStart => "post-start",
-            Self::PreStop => "pre-stop",
-            Self::PostStop => "post-stop",
-        }
+impl Record for Bookmark {
+    const TABLE: &'static str = "bookmark";
+    const NOUN: &'static str = "bookmark";
+
+    fn key(&self) -> String {
+        self.name.clone()
     }
 }
+
+impl Bookmark {
+    /// The tag by which it holds its snapshot.
+    pub fn tag(&self) -> String {
+        format!("{BOOKMARK_TAG}{}", self.name)
+    }
+}
+
+/// Before a bookmark's name in the tag by which it holds its snapshot.
+pub const BOOKMARK_TAG: &str = "bookmark:";
 
 /// A lasting bad state, until somebody or a later try mends it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

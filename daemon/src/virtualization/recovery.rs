@@ -87,6 +87,7 @@ impl Virtualization {
             let problem = Problem::new(Code::NotFound, format!("{} is gone, and a source needs it", timeflow.dataset));
             self.fault(&subject, &problem.with_hint("'cowctl undelete' may bring it back; else delete the source"))?;
         }
+        self.reconcile_bookmarks()?;
         self.tell_strays(&sources)
     }
 

@@ -102,7 +102,7 @@ impl Run<'_> {
             self.step(format!("hook {} ({})", hook.name, at.as_str()))?;
             let command = self.job.on.unseal(&hook.script)?;
             let script = Script {
-                connection: self.job.on.ground.connection(&self.source.place)?,
+                connection: self.connection(hook.place.as_ref().unwrap_or(&self.source.place))?,
                 command: command.as_str().unwrap_or_default().to_owned(),
                 ..Script::default()
             };

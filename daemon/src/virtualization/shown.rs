@@ -8,7 +8,7 @@ use crate::service::Answer;
 use crate::state::Row;
 use crate::virtualization::Virtualization;
 use crate::virtualization::journal::Journal;
-use crate::virtualization::records::{Fault, Kind, Point, Repository, Source, Timeflow, Why};
+use crate::virtualization::records::{BOOKMARK_TAG, Fault, Kind, Point, Repository, Source, Timeflow, Why};
 use crate::virtualization::run::{Job, Run};
 
 impl Virtualization {
@@ -87,6 +87,14 @@ impl Virtualization {
             });
             named.collect()
         };
+        let holds = self.store.holds()?;
+        let shown_point = |Point { name, created, .. }: &Point| {
+            let tags = holds.iter().filter(|(held, _)| held == name).map(|(_, tag)| tag);
+            let (bookmarks, holds): (Vec<&String>, Vec<&String>) = tags.partition(|tag| tag.starts_with(BOOKMARK_TAG));
+            let bookmarks = bookmarks.into_iter().map(|tag| tag.replacen(BOOKMARK_TAG, "", 1)).collect();
+            let (name, created, origin_of) = (name.clone(), *created, origin_of(name));
+            v1::TimeflowSnapshot { name, created, origin_of, bookmarks, holds: holds.into_iter().cloned().collect() }
+        };
         let shown = |flow: &Row<Timeflow>| v1::Timeflow {
             number: flow.record.ordinal,
             dataset: flow.record.dataset.clone(),
@@ -97,11 +105,7 @@ impl Virtualization {
             snapshots: points
                 .iter()
                 .filter(|point| point.record.timeflow == flow.id)
-                .map(|Row { record: Point { name, created, .. }, .. }| v1::TimeflowSnapshot {
-                    name: name.clone(),
-                    created: *created,
-                    origin_of: origin_of(name),
-                })
+                .map(|point| shown_point(&point.record))
                 .collect(),
         };
         let timeflows = flows.iter().filter(|flow| flow.record.source == row.id).map(shown).collect();

@@ -11,7 +11,7 @@ use crate::service::Answer;
 use crate::state::Row;
 use crate::virtualization::Virtualization;
 use crate::virtualization::recipes;
-use crate::virtualization::records::{Kind, Place, Point, Repository, Source, SourceConfig, Timeflow};
+use crate::virtualization::records::{Bookmark, Kind, Place, Repository, Source, SourceConfig};
 
 impl Virtualization {
     /// Begins to link a dSource.
@@ -54,7 +54,7 @@ impl Virtualization {
         let (package, from) = match (&request.from, &request.plugin) {
             (Some(from), None) => {
                 let (parent, point) = self.point(from)?;
-                (self.packages.package(&parent.record.plugin)?, Some((point.name, self.unseal(&point.data)?)))
+                (self.packages.package(&parent.record.plugin)?, Some(self.need(&point)?))
             }
             (None, Some(plugin)) => (self.packages.package(plugin)?, None),
             _ => {
@@ -72,7 +72,9 @@ impl Virtualization {
         let source =
             self.new_source(name, Kind::Virtual, &package, repository.id, (place.clone(), place), parameters)?;
         let row = self.reserve(source)?;
-        self.begin(JobKind::Provision, row, move |run| recipes::provision(run, from).map(Some))
+        self.begin(JobKind::Provision, row, move |run| {
+            recipes::provision(run, from.as_ref().map(|needed| needed.point.clone())).map(Some)
+        })
     }
 
     /// Begins to do something with a source.
@@ -89,18 +91,23 @@ impl Virtualization {
             }
             SourceOrder::Snapshot => self.begin(JobKind::Snapshot, row, |run| recipes::snapshot(run).map(Some)),
             SourceOrder::Refresh { to } => {
-                let (name, data) = self.refresh_to(&row, to.as_deref())?;
-                self.begin(JobKind::Refresh, row, move |run| recipes::refresh(run, &name, data).map(Some))
+                let needed = self.refresh_to(&row, to.as_deref())?;
+                self.begin(JobKind::Refresh, row, move |run| {
+                    recipes::refresh(run, &needed.point.0, needed.point.1.clone()).map(Some)
+                })
             }
             SourceOrder::Rewind { to } => {
-                let (name, data) = self.own_point(&row, to.as_deref())?;
-                self.begin(JobKind::Rewind, row, move |run| recipes::rewind(run, &name, data).map(Some))
+                let needed = self.own_point(&row, to.as_deref())?;
+                self.begin(JobKind::Rewind, row, move |run| {
+                    recipes::rewind(run, &needed.point.0, needed.point.1.clone()).map(Some)
+                })
             }
             SourceOrder::Start => self.begin(JobKind::Start, row, |run| recipes::start(run).map(|()| None)),
             SourceOrder::Stop => self.begin(JobKind::Stop, row, |run| recipes::stop(run).map(|()| None)),
             SourceOrder::Enable => self.begin(JobKind::Enable, row, |run| recipes::enable(run).map(|()| None)),
             SourceOrder::Disable => self.begin(JobKind::Disable, row, |run| recipes::disable(run).map(|()| None)),
             SourceOrder::Delete { force } => {
+                self.check_not_held(&row.record)?;
                 self.begin(JobKind::Delete, row, move |run| recipes::delete(run, force).map(|()| None))
             }
             SourceOrder::Physical { from, environment, user, directory, parameters } => {
@@ -110,7 +117,7 @@ impl Virtualization {
                 let package = self.packages.package(&row.record.plugin)?;
                 schema::check(&package, SchemaKind::VirtualToPhysical, &parameters)?;
                 self.begin(JobKind::Physical, row, move |run| {
-                    recipes::physical(run, &snapshot, &to, &directory, parameters).map(|()| None)
+                    recipes::physical(run, &snapshot.point, &to, &directory, parameters).map(|()| None)
                 })
             }
         }
@@ -153,7 +160,7 @@ impl Virtualization {
         (origin, place): (Place, Place),
         parameters: &Value,
     ) -> Answer<Source> {
-        check_name(name)?;
+        check_name("source", name)?;
         Ok(Source {
             name: name.to_owned(),
             kind,
@@ -175,7 +182,10 @@ impl Virtualization {
 
     /// Takes a name, until the source is made or forgotten.
     fn reserve(&self, source: Source) -> Answer<Row<Source>> {
-        let id = self.state.write(|edit| edit.insert(&source))?;
+        let id = self.state.write(|edit| match edit.find::<Bookmark>(0, &source.name)? {
+            Some(_) => Err(Problem::new(Code::Exists, format!("there is a bookmark '{}'", source.name))),
+            None => edit.insert(&source),
+        })?;
         Ok(Row { id, record: source })
     }
 
@@ -232,72 +242,6 @@ impl Virtualization {
             }
         }
     }
-
-    /// A snapshot by its full name, as `SOURCE@TIME`, or the newest of `SOURCE`.
-    fn point(&self, text: &str) -> Answer<(Row<Source>, Point)> {
-        let (name, part) = text.split_once('@').map_or((text, None), |(name, part)| (name, Some(part)));
-        let short = name.strip_prefix("dsource/").or_else(|| name.strip_prefix("vdb/")).unwrap_or(name);
-        let source = self.made(short.split('/').next().unwrap_or(short))?;
-        let points = self.state.read(|view| view.owned::<Point>(source.id))?;
-        let mut points: Vec<Point> = points.into_iter().map(|row| row.record).collect();
-        match part {
-            Some(part) if short.contains('/') => {
-                points.retain(|point| point.name.ends_with(&format!("{short}@{part}")))
-            }
-            Some(part) => points.retain(|point| point.name.split_once('@').is_some_and(|(_, name)| name == part)),
-            None => points.retain(|point| Some(point.timeflow) == source.record.timeflow),
-        }
-        let missing = || {
-            let problem = Problem::new(Code::NotFound, format!("there is no snapshot {text}"));
-            problem.with_hint(format!("'cowctl timeline {}' shows what there is", source.record.name))
-        };
-        let point = points.pop().ok_or_else(missing)?;
-        Ok((source, point))
-    }
-
-    fn own_point(&self, row: &Row<Source>, to: Option<&str>) -> Answer<(String, Value)> {
-        let name = &row.record.name;
-        let text = match to {
-            None => name.clone(),
-            Some(to) if to.contains('@') => to.to_owned(),
-            Some(to) => format!("{name}@{to}"),
-        };
-        let (source, point) = self.point(&text)?;
-        if source.id != row.id {
-            let problem = Problem::new(Code::InvalidRequest, format!("{} is no snapshot of {name}", point.name));
-            return Err(problem.with_hint(format!("'cowctl timeline {name}' shows those that are")));
-        }
-        Ok((point.name, self.unseal(&point.data)?))
-    }
-
-    fn refresh_to(&self, row: &Row<Source>, to: Option<&str>) -> Answer<(String, Value)> {
-        let flows = self.state.read(|view| view.owned::<Timeflow>(row.id))?;
-        let parent = flows.iter().rev().map(|flow| &flow.record).find_map(|flow| {
-            let from = flow.from.as_deref()?;
-            // A rewind began from a snapshot of the VDB's own.
-            (!from.starts_with(&format!("{}/", row.record.folder()))).then_some(from)
-        });
-        let name = &row.record.name;
-        let Some(parent) = parent else {
-            return Err(Problem::new(
-                Code::Conflict,
-                format!("{name} was provisioned empty: there is nothing to refresh from"),
-            ));
-        };
-        let parent = parent.split_once('@').map_or(parent, |(dataset, _)| dataset);
-        let parent = parent.split('/').nth(1).unwrap_or(parent);
-        let text = match to {
-            None => parent.to_owned(),
-            Some(to) if to.contains('@') => to.to_owned(),
-            Some(to) => format!("{parent}@{to}"),
-        };
-        let (source, point) = self.point(&text)?;
-        if source.record.name != parent {
-            let problem = Problem::new(Code::InvalidRequest, format!("{} is no snapshot of {parent}", point.name));
-            return Err(problem.with_hint(format!("{name} was provisioned from {parent}")));
-        }
-        Ok((point.name, self.unseal(&point.data)?))
-    }
 }
 
 /// Nothing given stands for an object without fields.
@@ -310,13 +254,13 @@ fn check_snapshot_parameters(package: &Package, parameters: Option<&Value>) -> A
     parameters.map_or(Ok(()), |value| schema::check(package, SchemaKind::SnapshotParameters, value))
 }
 
-/// A source's name is one part of a dataset's.
-fn check_name(name: &str) -> Answer<()> {
+/// A source's name is one part of a dataset's; other names are no different.
+pub(super) fn check_name(what: &str, name: &str) -> Answer<()> {
     let fits = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
     if !name.is_empty() && name.len() <= 100 && name.chars().all(fits) && name.starts_with(char::is_alphanumeric) {
         return Ok(());
     }
-    let problem = Problem::new(Code::InvalidName, format!("'{}' cannot name a source", name.escape_default()));
+    let problem = Problem::new(Code::InvalidName, format!("'{}' cannot name a {what}", name.escape_default()));
     Err(problem.with_hint("take up to 100 letters, digits, '-', '_' and '.', a letter or digit first"))
 }
 

@@ -84,6 +84,25 @@ impl Store for ServiceStore {
         Ok(())
     }
 
+    fn hold(&self, snapshot: &str, tag: &str) -> Answer<()> {
+        match self.0.hold(snapshot, tag) {
+            Err(problem) if problem.code == Code::Exists => Ok(()),
+            outcome => outcome.map(drop),
+        }
+    }
+
+    fn release(&self, snapshot: &str, tag: &str) -> Answer<()> {
+        absent(self.0.release_hold(snapshot, tag).map(drop), (), ())
+    }
+
+    fn holds(&self) -> Answer<Vec<(String, String)>> {
+        let all = self.0.list(None, true)?.snapshots.into_iter();
+        let of_sources = all.filter(|snapshot| ["dsource/", "vdb/"].iter().any(|top| snapshot.name.starts_with(top)));
+        let held =
+            of_sources.flat_map(|snapshot| snapshot.holds.into_iter().map(move |tag| (snapshot.name.clone(), tag)));
+        Ok(held.collect())
+    }
+
     fn below(&self, name: &str) -> Answer<Vec<String>> {
         let listing = self.0.list(Some(name), false).map(|listing| listing.datasets);
         let names = listing.map(|datasets| datasets.into_iter().map(|dataset| dataset.name).collect());

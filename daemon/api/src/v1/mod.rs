@@ -3,6 +3,7 @@
 //! Every answer of success is the resource itself as JSON; every other answer is a [`Problem`].
 //! [`path`] builds the paths, `docs/control.md` describes them.
 
+mod bookmark;
 mod client;
 mod code;
 mod dataset;
@@ -11,6 +12,7 @@ mod diff;
 mod envelope;
 mod environment;
 mod event;
+mod hook;
 mod job;
 mod lock;
 mod mount;
@@ -27,6 +29,7 @@ mod status;
 mod transfer;
 mod verify;
 
+pub use bookmark::{Bookmark, Bookmarks, NewBookmark};
 pub use client::{Client, ClientMount, Clients, Traffic};
 pub use code::Code;
 pub use dataset::{CreateDataset, Dataset, Listing, Rename, Rewind, Rewound, RootDirectory};
@@ -38,6 +41,7 @@ pub use environment::{
     NewEnvironmentUser,
 };
 pub use event::{Change, Event, Happening};
+pub use hook::{Hook, HookPoint, Hooks, NewHook};
 pub use job::{Job, JobKind, JobLevel, JobLine, JobLog, JobReport, JobState, Jobs, Progress};
 pub use lock::{Lock, LockKind, Locks, ReleasedLocks};
 pub use mount::{Mount, MountOptions, MountState, Mounts, NewMount};

@@ -46,6 +46,9 @@ pub const ENVIRONMENTS: &str = "/v1/environments";
 /// Plugins.
 pub const PLUGINS: &str = "/v1/plugins";
 
+/// Names for snapshots of dSources and VDBs.
+pub const BOOKMARKS: &str = "/v1/bookmarks";
+
 /// `name` as one segment of a path, or one value of a query.
 pub fn encode(name: &str) -> String {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
@@ -160,9 +163,19 @@ pub fn source(name: &str) -> String {
     format!("{SOURCES}/{}", encode(name))
 }
 
-/// Something of a dSource or VDB: `orders`, `status`, `timeline`.
+/// Something of a dSource or VDB: `orders`, `status`, `timeline`, `hooks`.
 pub fn source_part(name: &str, part: &str) -> String {
     format!("{}/{part}", source(name))
+}
+
+/// A hook of a dSource or VDB.
+pub fn hook(source: &str, name: &str) -> String {
+    format!("{}/{}", source_part(source, "hooks"), encode(name))
+}
+
+/// A bookmark.
+pub fn bookmark(name: &str) -> String {
+    format!("{BOOKMARKS}/{}", encode(name))
 }
 
 /// What happened in a job.

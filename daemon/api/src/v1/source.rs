@@ -250,6 +250,12 @@ pub struct TimeflowSnapshot {
     pub created: Time,
     /// Timeflows that began from it, as `source (number)`.
     pub origin_of: Vec<String>,
+    /// Bookmarks that name it.
+    #[serde(default)]
+    pub bookmarks: Vec<String>,
+    /// Other tags that keep it from being destroyed.
+    #[serde(default)]
+    pub holds: Vec<String>,
 }
 
 /// What a job did with a dSource or VDB.

@@ -3,6 +3,7 @@
 mod datasets;
 mod destroyed;
 mod environments;
+mod hooks;
 mod jobs;
 mod locks;
 mod meta;
@@ -18,7 +19,7 @@ use crate::control::route::Route;
 
 /// All routes.
 pub fn all() -> impl Iterator<Item = &'static Route> {
-    let nouns: [&'static [Route]; 13] = [
+    let nouns: [&'static [Route]; 14] = [
         meta::ROUTES,
         datasets::ROUTES,
         snapshots::ROUTES,
@@ -32,6 +33,7 @@ pub fn all() -> impl Iterator<Item = &'static Route> {
         environments::ROUTES,
         plugins::ROUTES,
         sources::ROUTES,
+        hooks::ROUTES,
     ];
     nouns.into_iter().flatten()
 }

@@ -6,7 +6,7 @@ use crate::plugins::{Call, Operation};
 use crate::service::Answer;
 use crate::virtualization::act::Act;
 use crate::virtualization::recipes::enable::take_out_of_use;
-use crate::virtualization::records::{Hook, HookPoint, Point, Source, Timeflow};
+use crate::virtualization::records::{Bookmark, Hook, HookPoint, Point, Source, Timeflow};
 use crate::virtualization::run::Run;
 
 /// Deletes a source. With `force`, what its plugin, its hooks and its hosts cannot do is told and left.
@@ -28,6 +28,9 @@ pub fn delete(run: Run<'_>, force: bool) -> Answer<()> {
             edit.remove_owned::<Point>(id)?;
             edit.remove_owned::<Timeflow>(id)?;
             edit.remove_owned::<Hook>(id)?;
+            // Of a snapshot that somebody destroyed in spite of it: others keep the source.
+            let mut bookmarks = edit.all::<Bookmark>()?.into_iter().filter(|row| row.record.source == id);
+            bookmarks.try_for_each(|row| edit.remove::<Bookmark>(row.id))?;
             edit.remove::<Source>(id)
         },
         afterwards,

@@ -1,5 +1,6 @@
 //! Every workflow against a world in memory: in order, with every call failing in turn, and with cowd killed at each.
 
+mod names;
 mod world;
 
 use std::path::PathBuf;
@@ -116,7 +117,7 @@ impl Site {
         let virtualization = &self.virtualization;
         let source = virtualization.state.read(|view| view.named::<Source>(name)).unwrap().id;
         let script = virtualization.seal(&json!(at.as_str())).unwrap();
-        let hook = Hook { source, at, name: "h".to_owned(), script };
+        let hook = Hook { source, at, name: at.as_str().to_owned(), script, place: None };
         virtualization.state.write(|edit| edit.insert(&hook)).unwrap();
     }
 

@@ -36,6 +36,7 @@ pub enum Trouble {
 pub struct Seen {
     pub datasets: BTreeSet<String>,
     pub snapshots: BTreeSet<String>,
+    pub holds: BTreeSet<(String, String)>,
     pub shares: BTreeMap<String, Vec<IpAddr>>,
     /// Exports by host and path.
     pub mounts: BTreeMap<(u64, String), String>,
@@ -178,9 +179,13 @@ impl Store for World {
             if seen.mounts.values().any(is_mounted) {
                 return conflict(format!("{name} is mounted"));
             }
-            seen.datasets.retain(|dataset| dataset != name && !dataset.starts_with(&below));
             let within = format!("{name}@");
-            seen.snapshots.retain(|kept| kept != name && !kept.starts_with(&within) && !kept.starts_with(&below));
+            let goes = |kept: &String| kept == name || kept.starts_with(&within) || kept.starts_with(&below);
+            if let Some((held, tag)) = seen.holds.iter().find(|(held, _)| goes(held)) {
+                return conflict(format!("{held} is held by {tag}"));
+            }
+            seen.datasets.retain(|dataset| dataset != name && !dataset.starts_with(&below));
+            seen.snapshots.retain(|kept| !goes(kept));
             seen.shares.retain(|dataset, _| dataset != name && !dataset.starts_with(&below));
             Ok(())
         })
@@ -213,6 +218,27 @@ impl Store for World {
             seen.mounts_here.remove(path);
             Ok(())
         })
+    }
+
+    fn hold(&self, snapshot: &str, tag: &str) -> Answer<()> {
+        self.act(format!("hold {snapshot} {tag}"), |seen| {
+            if !seen.snapshots.contains(snapshot) {
+                return conflict(format!("{snapshot} is not there"));
+            }
+            seen.holds.insert((snapshot.to_owned(), tag.to_owned()));
+            Ok(())
+        })
+    }
+
+    fn release(&self, snapshot: &str, tag: &str) -> Answer<()> {
+        self.act(format!("release {snapshot} {tag}"), |seen| {
+            seen.holds.remove(&(snapshot.to_owned(), tag.to_owned()));
+            Ok(())
+        })
+    }
+
+    fn holds(&self) -> Answer<Vec<(String, String)>> {
+        Ok(self.seen().holds.into_iter().collect())
     }
 
     fn below(&self, name: &str) -> Answer<Vec<String>> {

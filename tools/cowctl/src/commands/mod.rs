@@ -1,5 +1,6 @@
 //! The commands, one file each: what each takes, and what it does with it.
 
+mod bookmark;
 mod clients;
 mod clone;
 mod create;
@@ -10,6 +11,7 @@ mod export;
 mod fault;
 mod get;
 mod hold;
+mod hook;
 mod import;
 mod job;
 mod list;
@@ -76,6 +78,8 @@ pub const COMMANDS: &[Command] = &[
     vdb::COMMAND,
     timeline::COMMAND,
     v2p::COMMAND,
+    bookmark::COMMAND,
+    hook::COMMAND,
     fault::COMMAND,
 ];
 

@@ -15,7 +15,7 @@ pub const COMMAND: Command = Command {
     count: 1..=1,
     flags: &[],
     more: "A timeflow is a line of snapshots; a refresh or rewind begins another one. The current one is marked with *.\n\
-           Behind a snapshot stand the timeflows that began from it.",
+           Behind a snapshot stand in [] its bookmarks and the tags that hold it, then the timeflows that began from it.",
     run,
 };
 
@@ -41,7 +41,9 @@ fn drawn(flow: &Timeflow) -> Vec<(bool, String)> {
         let name = snapshot.name.split_once('@').map_or(snapshot.name.as_str(), |(_, name)| name);
         let origin = snapshot.origin_of.join(", ");
         let origin = if origin.is_empty() { origin } else { format!("  → {}", one_line(&origin)) };
-        (false, format!("    {corner} @{}{origin}", one_line(name)))
+        let kept = [&snapshot.bookmarks[..], &snapshot.holds[..]].concat().join(", ");
+        let kept = if kept.is_empty() { kept } else { format!("  [{}]", one_line(&kept)) };
+        (false, format!("    {corner} @{}{kept}{origin}", one_line(name)))
     });
     std::iter::once((true, head)).chain(snapshots).collect()
 }
@@ -59,6 +61,8 @@ mod tests {
             name: format!("vdb/a/2@{name}"),
             created: time,
             origin_of: origin_of.iter().map(|&of| of.to_owned()).collect(),
+            bookmarks: if name == "z" { vec!["kept".to_owned()] } else { Vec::new() },
+            holds: if name == "z" { vec!["audit".to_owned()] } else { Vec::new() },
         };
         let flow = Timeflow {
             number: 2,
@@ -72,7 +76,11 @@ mod tests {
         let lines: Vec<String> = drawn(&flow).into_iter().map(|(_, line)| line).collect();
         assert_eq!(
             lines,
-            ["* 2 vdb/a/2  rewind from vdb/a/1@x  2026-03-01T09:30:00Z", "    ├─ @y  → b (1), a (3)", "    └─ @z"]
+            [
+                "* 2 vdb/a/2  rewind from vdb/a/1@x  2026-03-01T09:30:00Z",
+                "    ├─ @y  → b (1), a (3)",
+                "    └─ @z  [kept, audit]"
+            ]
         );
     }
 }

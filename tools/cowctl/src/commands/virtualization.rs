@@ -71,20 +71,24 @@ pub fn give_order(session: &Session<'_>, given: &Given, name: &str, order: &Sour
     render::job(session, &job)
 }
 
+/// Prints a table; of nothing, nothing.
+pub fn table(session: &Session<'_>, given: &Given, headings: &[&str], rows: Vec<Vec<Cell>>) -> Result<(), Failure> {
+    if rows.is_empty() {
+        return Ok(());
+    }
+    let table = Table { headings: headings.iter().map(|&heading| heading.to_owned()).collect(), rows };
+    let style = Style { for_scripts: given.has("no-header"), exact: given.has("parsable") };
+    let paint = |tone, text: &str| session.output.paint(tone, text);
+    table.lines(style, paint).iter().try_for_each(|line| session.output.line(line))
+}
+
 /// Lists VDBs, or dSources.
 pub fn list(session: &Session<'_>, given: &Given, virtual_ones: bool) -> Result<(), Failure> {
     let mut sources: Sources = session.client.get(path::SOURCES)?;
     sources.sources.retain(|source| (source.kind == SourceKind::Virtual) == virtual_ones);
     session.output.result("sources", &sources, || {
         let headings = ["name", "kind", "plugin", "environment", "enabled", "snapshots", "newest", "from"];
-        let headings = headings.map(str::to_owned).to_vec();
-        let table = Table { headings, rows: sources.sources.iter().map(row).collect() };
-        if table.rows.is_empty() {
-            return Ok(());
-        }
-        let style = Style { for_scripts: given.has("no-header"), exact: given.has("parsable") };
-        let paint = |tone, text: &str| session.output.paint(tone, text);
-        table.lines(style, paint).iter().try_for_each(|line| session.output.line(line))
+        table(session, given, &headings, sources.sources.iter().map(row).collect())
     })
 }
 
