@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::os::unix::fs::symlink;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -11,7 +11,7 @@ use cowd::plugins::Language;
 use serde_json::Value;
 
 use crate::daemon::{Daemon, Setup};
-use crate::hosts::{Lab, SERVER};
+use crate::hosts::{Host, Lab, SERVER};
 use crate::plugins::{interpreter, settings};
 
 /// Longest that a job may take to end after its cowd was killed.
@@ -34,6 +34,7 @@ pub struct Site {
     pub setup: Setup,
     programs: Programs,
     daemon: Option<Daemon>,
+    environments: Vec<String>,
     /// The hosts. Goes after the daemon.
     pub lab: Lab,
 }
@@ -64,7 +65,8 @@ impl Site {
         let daemon = Some(setup.start());
         fs::create_dir_all(&sdk).expect("the state has a folder");
         symlink(settings.directory.join("sdk/python311"), sdk.join("python311")).expect("the SDK can be lent");
-        let site = Self { setup, programs, daemon, lab };
+        let names = environments.iter().map(|&name| name.to_owned()).collect();
+        let site = Self { setup, programs, daemon, environments: names, lab };
         for (number, environment) in environments.iter().enumerate() {
             let host = site.lab.host(number + 1);
             host.replace("/sbin/mount.nfs", Path::new(programs.mount));
@@ -170,5 +172,41 @@ impl Site {
             }
             thread::sleep(Duration::from_millis(50));
         }
+    }
+}
+
+impl Site {
+    /// The host of an environment.
+    pub fn host(&self, environment: &str) -> &Host {
+        let at = self.environments.iter().position(|name| name == environment);
+        self.lab.host(1 + at.expect("there is such an environment"))
+    }
+
+    /// What bash prints on the host of an environment, as root. It must succeed.
+    pub fn bash(&self, environment: &str, text: &str) -> String {
+        self.host(environment).run(text).unwrap_or_else(|said| panic!("{text}: {said}"))
+    }
+
+    /// The same as the user `deploy`.
+    pub fn as_deploy(&self, environment: &str, text: &str) -> String {
+        let quoted = text.replace('\'', r"'\''");
+        self.bash(environment, &format!("cd /; export HOME=/home/deploy; exec runuser -u deploy -- bash -c '{quoted}'"))
+    }
+
+    /// A file that goes with the site, with this text: its path.
+    pub fn file(&self, name: &str, text: &str) -> PathBuf {
+        let path = self.lab.folder().join(name);
+        fs::write(&path, text).expect("a file can be written");
+        path
+    }
+
+    /// The names of all datasets.
+    pub fn datasets(&self) -> Vec<String> {
+        self.done("list -Ho name").lines().map(str::to_owned).collect()
+    }
+
+    /// Mounts of cow's on the host of an environment, one a line.
+    pub fn mounts(&self, environment: &str) -> String {
+        self.bash(environment, &format!("grep '^{SERVER}:' /proc/mounts || true"))
     }
 }

@@ -30,9 +30,12 @@ impl Virtualization {
                 return Err(Problem::new(Code::InvalidRequest, detail).with_hint("leave the staging environment out"));
             }
         };
-        // What was discovered is on the host that the data comes from; a staging host has its own installation.
-        let repository = self.repository(&package, &place, request.repository.as_deref())?;
-        let config = self.config_for(&package, &repository, request)?;
+        // What was discovered is on the host that the data comes from; a staging host has its own installation, which is
+        // of the same kind where there are several.
+        let config = self.config_for(&package, &origin, request);
+        let like = config.as_ref().ok().and_then(|(_, identity)| identity.as_deref());
+        let repository = self.repository(&package, &place, request.repository.as_deref(), like)?;
+        let (config, _) = config?;
         if let Some(by_hand) = &request.config_parameters {
             schema::check(&package, SchemaKind::SourceConfig, by_hand)?;
         }
@@ -67,7 +70,7 @@ impl Virtualization {
             return Err(Problem::new(Code::Unsupported, detail).with_hint("provision from a snapshot"));
         }
         schema::check(&package, SchemaKind::VirtualSource, &object(request.parameters.clone()))?;
-        let repository = self.repository(&package, &place, request.repository.as_deref())?;
+        let repository = self.repository(&package, &place, request.repository.as_deref(), None)?;
         let (name, parameters) = (&request.name, &request.parameters);
         let source =
             self.new_source(name, Kind::Virtual, &package, repository.id, (place.clone(), place), parameters)?;
@@ -199,13 +202,27 @@ impl Virtualization {
             .with_hint("'cowctl job list' shows how far it is"))
     }
 
-    fn repository(&self, package: &Package, place: &Place, name: Option<&str>) -> Answer<Row<Repository>> {
-        let of_plugin = |row: &Row<Repository>| row.record.0.plugin == package.id && !row.record.0.is_lost;
-        let all = self.state.read(|view| view.owned::<Repository>(place.environment))?;
-        let mut found: Vec<_> = all.into_iter().filter(of_plugin).collect();
+    /// What a plugin has found on an environment and still finds.
+    fn repositories(&self, package: &Package, environment: u64) -> Answer<Vec<Row<Repository>>> {
+        let mut found = self.state.read(|view| view.owned::<Repository>(environment))?;
+        found.retain(|row| row.record.0.plugin == package.id && !row.record.0.is_lost);
+        Ok(found)
+    }
+
+    /// The repository that is meant: by its name, or the only one, or the only one that is by its identity `like` another.
+    fn repository(
+        &self,
+        package: &Package,
+        place: &Place,
+        name: Option<&str>,
+        like: Option<&str>,
+    ) -> Answer<Row<Repository>> {
+        let mut found = self.repositories(package, place.environment)?;
         let names: Vec<String> = found.iter().map(|row| row.record.0.name.clone()).collect();
         if let Some(name) = name {
             found.retain(|row| row.record.0.name == name);
+        } else if let (Some(like), true) = (like, found.len() > 1) {
+            found.retain(|row| row.record.0.identity == like);
         }
         match (found.len(), found.pop()) {
             (1, Some(row)) => Ok(row),
@@ -221,22 +238,38 @@ impl Virtualization {
         }
     }
 
-    fn config_for(&self, package: &Package, repository: &Row<Repository>, request: &LinkSource) -> Answer<Value> {
+    /// The source config that is meant, and the identity of the repository in which it was found.
+    fn config_for(&self, package: &Package, origin: &Place, request: &LinkSource) -> Answer<(Value, Option<String>)> {
         if let Some(by_hand) = &request.config_parameters {
-            return Ok(by_hand.clone());
+            return Ok((by_hand.clone(), None));
         }
-        let all = self.state.read(|view| view.owned::<SourceConfig>(repository.id))?;
-        let known: Vec<_> = all.iter().filter(|row| !row.record.0.is_lost).collect();
-        let wanted = |row: &&&Row<SourceConfig>| request.config.as_ref().is_none_or(|name| row.record.0.name == *name);
-        let found: Vec<_> = known.iter().filter(wanted).collect();
+        let mut repositories = self.repositories(package, origin.environment)?;
+        let is_named = |row: &Row<Repository>| request.repository.as_ref() == Some(&row.record.0.name);
+        if repositories.iter().any(is_named) {
+            repositories.retain(is_named);
+        }
+        let mut known = Vec::new();
+        for repository in &repositories {
+            let all = self.state.read(|view| view.owned::<SourceConfig>(repository.id))?;
+            let all = all.into_iter().map(|row| row.record.0).filter(|config| !config.is_lost);
+            known.extend(all.map(|config| (config, &repository.record.0.identity)));
+        }
+        let is_wanted = |name: &String| request.config.as_ref().is_none_or(|wanted| wanted == name);
+        let found: Vec<_> = known.iter().filter(|(config, _)| is_wanted(&config.name)).collect();
         match found[..] {
-            [row] => self.unseal(&row.record.0.parameters),
+            [(config, identity)] => Ok((self.unseal(&config.parameters)?, Some((*identity).clone()))),
             // Plugins that look for nothing want none.
             [] if request.config.is_none() && package.schemas.get(SchemaKind::SourceConfig).is_none() => {
-                Ok(Value::Object(Map::new()))
+                Ok((Value::Object(Map::new()), None))
+            }
+            _ if known.is_empty() => {
+                let origin = self.ground.name(origin.environment)?;
+                let detail = format!("plugin {} has found no source config on {origin}", package.name);
+                Err(Problem::new(Code::NotFound, detail)
+                    .with_hint("give its parameters; or 'cowctl env refresh' looks again"))
             }
             _ => {
-                let names: Vec<&str> = known.iter().map(|row| row.record.0.name.as_str()).collect();
+                let names: Vec<&str> = known.iter().map(|(config, _)| config.name.as_str()).collect();
                 let problem = Problem::new(Code::InvalidRequest, "which source config is meant is not clear");
                 Err(problem.with_hint(format!("name one of: {}; or give its parameters", names.join(", "))))
             }

@@ -14,7 +14,7 @@ use serde_json::json;
 use super::*;
 use crate::jobs::Limits;
 use crate::plugins::PluginType;
-use crate::virtualization::records::{Found, Hook, HookPoint, Point, Repository, Source, Timeflow};
+use crate::virtualization::records::{Found, Hook, HookPoint, Point, Repository, Source, SourceConfig, Timeflow};
 use world::{Seen, Trouble, World};
 
 const LONG: Duration = Duration::from_secs(60);
@@ -91,15 +91,19 @@ impl Site {
         self.virtualization.order(name, order)
     }
 
-    fn link(&self) -> Answer<v1::Job> {
-        self.virtualization.link(&LinkSource {
+    fn request(&self) -> LinkSource {
+        LinkSource {
             name: "sales".to_owned(),
             plugin: "model".to_owned(),
             environment: "h1".to_owned(),
             parameters: json!({"paths": [{"path": "/staging"}]}),
             config_parameters: Some(json!({"name": "db"})),
             ..LinkSource::default()
-        })
+        }
+    }
+
+    fn link(&self) -> Answer<v1::Job> {
+        self.virtualization.link(&self.request())
     }
 
     fn provision(&self, from: Option<&str>) -> Answer<v1::Job> {
@@ -489,6 +493,43 @@ fn what_cannot_be_is_refused_at_once_and_leaves_nothing() {
     }
     assert_eq!(site.all(), before);
     assert_eq!(site.virtualization.jobs.list().len(), jobs);
+}
+
+#[test]
+fn what_is_linked_was_found_at_its_origin_and_is_staged_by_a_repository_of_the_same_kind() {
+    let site = Site::new(PluginType::Staged);
+    let virtualization = &site.virtualization;
+    let found = |on: u64, name: &str, identity: &str| Found {
+        on,
+        plugin: site.world.package.id.clone(),
+        name: name.to_owned(),
+        identity: identity.to_owned(),
+        parameters: virtualization.seal(&json!({"name": name})).unwrap(),
+        is_lost: false,
+        is_manual: false,
+    };
+    let repository = |found: Found| virtualization.state.write(|edit| edit.insert(&Repository(found))).unwrap();
+    let origin = repository(found(1, "fifteen", "15"));
+    for (name, identity) in [("sixteen", "16"), ("fifteen at another place", "15")] {
+        repository(found(2, name, identity));
+    }
+    for config in ["a", "b"] {
+        let config = SourceConfig(found(origin, config, config));
+        virtualization.state.write(|edit| edit.insert(&config)).unwrap();
+    }
+    let request = |config: Option<&str>| LinkSource {
+        staging_environment: Some("h2".to_owned()),
+        config: config.map(str::to_owned),
+        config_parameters: None,
+        ..site.request()
+    };
+    let problem = virtualization.link(&request(None)).unwrap_err();
+    assert_eq!(problem.hint.as_deref(), Some("name one of: a, b; or give its parameters"));
+    site.done(virtualization.link(&request(Some("b"))));
+    let source = virtualization.state.read(|view| view.named::<Source>("sales")).unwrap().record;
+    let repository = virtualization.state.read(|view| view.get::<Repository>(source.repository)).unwrap().record.0;
+    assert_eq!((repository.on, repository.name.as_str()), (2, "fifteen at another place"));
+    assert_eq!(virtualization.unseal(&source.config.unwrap()).unwrap(), json!({"name": "b"}));
 }
 
 #[test]

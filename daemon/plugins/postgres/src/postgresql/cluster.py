@@ -68,8 +68,10 @@ exit 1
 
 STOP = r'''
 set -euo pipefail
-"$BIN/pg_ctl" -D "$DATA" status >/dev/null 2>&1 || exit 0
-"$BIN/pg_ctl" -s -w -t 600 -m fast -D "$DATA" stop
+if "$BIN/pg_ctl" -D "$DATA" status >/dev/null 2>&1; then
+    "$BIN/pg_ctl" -s -w -t 600 -m fast -D "$DATA" stop
+fi
+rmdir -- "$SOCKETS" 2>/dev/null || true
 '''
 
 # What must not come along from where the files were: a server's id, and what a standby was told.
