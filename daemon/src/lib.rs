@@ -4,6 +4,7 @@
 //! uses floors below its own, never a neighbour and never one above (`tests/architecture.rs`).
 
 pub mod bell;
+pub mod calendar;
 pub mod clock;
 pub mod executor;
 pub mod idle;
@@ -16,8 +17,10 @@ pub mod damage;
 pub mod events;
 pub mod locks;
 pub mod logging;
+pub mod retention;
 pub mod shares;
 
+pub mod actions;
 pub mod config;
 pub mod jobs;
 pub mod maintenance;

@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 use crate::config::{Arguments, Command, Config, default_file, help};
 use crate::daemon::{Daemon, config_failure, failure, recover_superblock};
 use crate::notify::Notifier;
+use crate::virtualization::Clock;
 use cow_api::v1::{Code, Problem};
 use listenfd::ListenFd;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
@@ -31,7 +32,12 @@ enum Ending {
 
 /// What `cowd` does with its command line: everything.
 pub fn main() -> ExitCode {
-    match run() {
+    main_by(Clock::default())
+}
+
+/// The same, with schedules by another clock.
+pub fn main_by(clock: Clock) -> ExitCode {
+    match run(clock) {
         Ok(()) => ExitCode::SUCCESS,
         Err(problem) => {
             let hint = problem.hint.map(|hint| format!(" ({hint})")).unwrap_or_default();
@@ -41,7 +47,7 @@ pub fn main() -> ExitCode {
     }
 }
 
-fn run() -> Result<(), Problem> {
+fn run(clock: Clock) -> Result<(), Problem> {
     let arguments = Arguments::parse(std::env::args().skip(1))
         .map_err(|error| Problem::new(Code::InvalidRequest, error.to_string()))?;
     match arguments.command {
@@ -56,7 +62,7 @@ fn run() -> Result<(), Problem> {
             let config = arguments.config().map_err(|error| config_failure(&error))?;
             print(&recover_superblock(&config.pool)?);
         }
-        Command::Serve => serve(&arguments.config().map_err(|error| config_failure(&error))?)?,
+        Command::Serve => serve(&arguments.config().map_err(|error| config_failure(&error))?, clock)?,
     }
     Ok(())
 }
@@ -66,7 +72,7 @@ fn print(text: &str) {
     let _ = io::stdout().write_all(text.as_bytes());
 }
 
-fn serve(config: &Config) -> Result<(), Problem> {
+fn serve(config: &Config, clock: Clock) -> Result<(), Problem> {
     config.log.start();
     let (tell, endings) = channel();
     listen_for_signals(tell.clone())?;
@@ -81,7 +87,7 @@ fn serve(config: &Config) -> Result<(), Problem> {
         let on_poisoned = Box::new(move || drop(tell.send(Ending::Poisoned)));
         let given = given.as_ref().map(UnixListener::try_clone).transpose();
         let given = given.map_err(|error| failure(&error, "look at ulimit -n"))?;
-        match Daemon::start(&config, &notifier, given, on_poisoned) {
+        match Daemon::start(&config, &notifier, given, on_poisoned, clock) {
             Ok(daemon) => {
                 say_where(&daemon);
                 // Port 0 is drawn once: clients come back to where they were.

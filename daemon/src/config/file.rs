@@ -194,7 +194,7 @@ mod tests {
             list if list.starts_with('[') => "[\"10.0.0.0/8 rw\"]",
             number if number.parse::<u64>().is_ok() => "77",
             size if size.contains("iB") => "\"33 MiB\"",
-            time if ["s\"", "m\"", "h\""].iter().any(|unit| time.contains(unit)) => "\"77s\"",
+            time if ["s\"", "m\"", "h\"", "d\""].iter().any(|unit| time.contains(unit)) => "\"77s\"",
             _ => "\"/elsewhere\"",
         };
         for section in &SECTIONS {

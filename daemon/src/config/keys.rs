@@ -272,6 +272,20 @@ pub const SECTIONS: [Section; 8] = [
                 about: "Most jobs that are remembered after they have ended.",
                 set: |config, value| value.number(1).map(|most| config.jobs_kept_max = clamped(most)),
             },
+            Key {
+                name: "actions_kept_max",
+                flag: None,
+                default: "10000",
+                about: "Most requests that 'cowctl action list' knows of: all that were to change something leave a record.",
+                set: |config, value| value.number(1).map(|most| config.actions_kept_max = most),
+            },
+            Key {
+                name: "actions_kept_time",
+                flag: None,
+                default: "\"365d\"",
+                about: "How long it knows of them at most.",
+                set: |config, value| value.duration().map(|time| config.actions_kept_time = time),
+            },
         ],
     },
     Section {

@@ -72,6 +72,10 @@ pub struct Config {
     pub jobs_running_max: usize,
     /// Most jobs that are remembered after they have ended.
     pub jobs_kept_max: usize,
+    /// Most actions that are remembered.
+    pub actions_kept_max: u64,
+    /// How long actions are remembered.
+    pub actions_kept_time: Duration,
     /// What is logged, and how.
     pub log: Logging,
 }
@@ -133,6 +137,8 @@ impl Default for Config {
             plugins: Plugins::default(),
             jobs_running_max: 4,
             jobs_kept_max: 1000,
+            actions_kept_max: 10_000,
+            actions_kept_time: Duration::from_hours(365 * 24),
             log: Logging::default(),
         }
     }

@@ -4,6 +4,7 @@ use std::time::Instant;
 
 use cow_api::v1::{Code, PROBLEM_MEDIA_TYPE, Problem};
 
+use crate::control::audit::Audit;
 use crate::control::call::Call;
 use crate::control::http::{Handler, Refusal, Request, Response, Transport};
 use crate::control::route::{Found, Route, find};
@@ -43,7 +44,11 @@ impl Application {
         };
         let began = Instant::now();
         let call = Call::new(route, parameters, request).map_err(|problem| refused(&problem))?;
+        let audit = Audit::begin(&self.verbs.actions, route, &call);
         let answer = (route.handle)(&self.verbs, &call);
+        if let Some(audit) = audit {
+            audit.end(&answer);
+        }
         let (method, path, micros) = (route.method.as_str(), route.path, began.elapsed().as_micros() as u64);
         match answer {
             Ok(answer) => {
@@ -134,6 +139,7 @@ mod tests {
     fn request(transport: Transport, authorization: Option<&str>) -> Request {
         Request {
             transport,
+            peer: String::new(),
             method: Method::Get,
             path: "/v1/status".to_owned(),
             query: String::new(),

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use cow_api::v1::{Code, Problem, path};
 use serde::de::DeserializeOwned;
 
-use crate::control::http::Request;
+use crate::control::http::{Request, Transport};
 use crate::control::route::Route;
 
 /// A request whose route is known.
@@ -13,6 +13,8 @@ pub struct Call {
     parameters: BTreeMap<&'static str, String>,
     query: BTreeMap<&'static str, String>,
     body: Vec<u8>,
+    /// Who sends it.
+    pub who: String,
     /// The number of the last event that the caller has heard.
     pub last_event: Option<u64>,
 }
@@ -24,7 +26,12 @@ impl Call {
         parameters: Vec<(&'static str, String)>,
         request: Request,
     ) -> Result<Self, Problem> {
+        let who = match request.transport {
+            Transport::Unix => request.peer,
+            Transport::Tcp => format!("token from {}", request.peer),
+        };
         let mut call = Self {
+            who,
             parameters: BTreeMap::new(),
             query: BTreeMap::new(),
             body: request.body,
@@ -85,6 +92,11 @@ impl Call {
             Some("false" | "0") => Ok(false),
             Some(other) => Err(invalid(format!("{name}: '{other}' is neither true nor false"))),
         }
+    }
+
+    /// The body as it came.
+    pub fn bytes(&self) -> &[u8] {
+        &self.body
     }
 
     /// The body; none at all stands for one without fields.

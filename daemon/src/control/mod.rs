@@ -6,6 +6,7 @@
 //! Invariant: [`routes::all`] is the only list of routes; the router and the OpenAPI document are made of it.
 
 mod application;
+mod audit;
 mod call;
 mod events;
 #[cfg(feature = "fuzzing")]

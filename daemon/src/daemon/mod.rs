@@ -19,6 +19,7 @@ use std::time::{Duration, Instant};
 use cow_api::v1::Problem;
 use cow_storage::pool::Pool;
 
+use crate::actions::{self, Actions};
 use crate::clock;
 use crate::config::Config;
 use crate::control::{Control, Token};
@@ -35,7 +36,7 @@ use crate::scrubbing::{self, Scrubber};
 use crate::service::{Parts, Service};
 use crate::shares::{PoolViews, Shares};
 use crate::state::State;
-use crate::virtualization::{Environments, Verbs};
+use crate::virtualization::{Clock, Environments, Verbs};
 
 pub use crate::daemon::failure::{config_failure, failure};
 use crate::daemon::front::Nfs;
@@ -62,12 +63,13 @@ pub struct Daemon {
 
 impl Daemon {
     /// Opens or makes the pool and serves it. `given` is the control socket that the service manager opened, if it
-    /// did; `on_poisoned` is called when the pool must be opened again.
+    /// did; `on_poisoned` is called when the pool must be opened again; `clock` tells the time to schedules.
     pub fn start(
         config: &Config,
         notifier: &Arc<Notifier>,
         given: Option<UnixListener>,
         on_poisoned: Box<dyn Fn() + Send + Sync>,
+        clock: Clock,
     ) -> Result<Self, Problem> {
         let began = Instant::now();
         let token = config.token_file.as_deref().map(Token::read).transpose();
@@ -117,13 +119,18 @@ impl Daemon {
         mounts.restore();
         let plugins = ground::plugins(config, state.clone());
         let environments = ground::environments(config, state.clone())?;
+        let kept = actions::Limits { kept: config.actions_kept_max, age: config.actions_kept_time };
+        let actions = Arc::new(Actions::new(state.clone(), kept));
         let outside = virtual_data::Outside {
+            actions: actions.clone(),
+            clock,
             environments: environments.clone(),
             plugins: plugins.clone(),
             port: nfs.listens_at().port(),
         };
         let virtualization = virtual_data::start(config, &service, &jobs, state, outside)?;
-        let verbs = Verbs { service: service.clone(), virtualization, environments: environments.clone(), plugins };
+        let verbs =
+            Verbs { service: service.clone(), virtualization, environments: environments.clone(), plugins, actions };
         let control = Control::start(listeners, verbs, token);
         let control = control.map_err(|error| failure(&error, failure::THREADS))?;
         let daemon = Self { pool, maintenance, scrubber, jobs, service, nfs, mounts, environments, control, socket };

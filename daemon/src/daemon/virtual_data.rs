@@ -6,13 +6,16 @@ use std::time::Duration;
 
 use cow_api::v1::Problem;
 
+use crate::actions::Actions;
 use crate::config::Config;
 use crate::daemon::failure::{THREADS, failure};
 use crate::daemon::ground;
 use crate::jobs::Jobs;
 use crate::service::Service;
 use crate::state::State;
-use crate::virtualization::{Environments, HostGround, Parts, Plugins, ServiceStore, Tenant, Virtualization};
+use crate::virtualization::{
+    Clock, Environments, HostGround, Parts, Plugins, Scheduler, ServiceStore, Tenant, Virtualization,
+};
 
 /// Beside the control socket: where datasets are mounted on this host while they are copied.
 const SCRATCH: &str = "cow-copies";
@@ -25,8 +28,12 @@ pub struct Outside {
     pub environments: Arc<Environments>,
     /// Plugins.
     pub plugins: Arc<Plugins>,
+    /// Who asked for what.
+    pub actions: Arc<Actions>,
     /// Where NFS listens.
     pub port: u16,
+    /// What tells the time to schedules.
+    pub clock: Clock,
 }
 
 /// Joins the parts, and sets right in a thread of its own what jobs of a killed daemon left: hosts may take their time.
@@ -37,12 +44,13 @@ pub fn start(
     state: Arc<State>,
     outside: Outside,
 ) -> Result<Arc<Virtualization>, Problem> {
-    let Outside { environments, plugins, port } = outside;
+    let Outside { environments, plugins, actions, port, clock } = outside;
     let shares_locks = config.rpcbind || config.portmapper.is_some();
     let virtualization = Virtualization::new(Parts {
         key: ground::key(&state)?,
         state,
         jobs: jobs.clone(),
+        actions,
         store: Arc::new(ServiceStore(service.clone())),
         ground: Arc::new(HostGround::new(environments.clone(), port, shares_locks)),
         packages: plugins.clone(),
@@ -66,5 +74,24 @@ pub fn start(
         }
     };
     thread::Builder::new().name("settle".to_owned()).spawn(settle).map_err(|error| failure(&error, THREADS))?;
+    begin_schedules(&virtualization, clock)?;
     Ok(virtualization)
+}
+
+/// Runs policies when they are due, until nobody needs them any more.
+fn begin_schedules(virtualization: &Arc<Virtualization>, clock: Clock) -> Result<(), Problem> {
+    let (weak, bell) = (Arc::downgrade(virtualization), virtualization.schedules());
+    let run = move || {
+        let mut scheduler = Scheduler::default();
+        loop {
+            let Some(virtualization) = weak.upgrade() else { return };
+            let rest = scheduler.tick(&virtualization, (clock.now)());
+            drop(virtualization);
+            if !bell.rest(rest.min(clock.rest_max)) {
+                return;
+            }
+        }
+    };
+    let thread = thread::Builder::new().name("schedules".to_owned()).spawn(run);
+    thread.map(drop).map_err(|error| failure(&error, THREADS))
 }

@@ -56,6 +56,9 @@ pub struct Finished {
 pub trait Control: Sync {
     /// Whether it shall; asked several times a second.
     fn is_cancelled(&self) -> bool;
+
+    /// Hears that so many bytes of a tree have been copied, now and then.
+    fn copied(&self, _bytes: u64) {}
 }
 
 impl Control for Ticket {

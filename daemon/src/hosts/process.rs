@@ -55,6 +55,11 @@ impl<'c> Patience<'c> {
         }
     }
 
+    /// Tells the caller how much of a tree has been copied.
+    pub fn copied(&self, bytes: u64) {
+        self.control.copied(bytes);
+    }
+
     /// For how long it waits already.
     pub fn elapsed(&self) -> Duration {
         self.began.elapsed()
@@ -144,8 +149,20 @@ impl Process {
     }
 
     /// Waits for its end, and returns how it ended and what it wrote.
-    pub fn finish(mut self, input: &[u8], patience: &Patience<'_>) -> Result<(ExitStatus, Vec<u8>, Vec<u8>), Why> {
-        let (mut sent, mut stdout, mut stderr, mut has_ended) = (0, Vec::new(), Vec::new(), false);
+    pub fn finish(self, input: &[u8], patience: &Patience<'_>) -> Result<(ExitStatus, Vec<u8>, Vec<u8>), Why> {
+        let mut stdout = Vec::new();
+        let (status, stderr) = self.finish_hearing(input, patience, |bytes| stdout.extend_from_slice(bytes))?;
+        Ok((status, stdout, stderr))
+    }
+
+    /// The same, with what it writes to stdout as it comes.
+    pub fn finish_hearing(
+        mut self,
+        input: &[u8],
+        patience: &Patience<'_>,
+        mut hear: impl FnMut(&[u8]),
+    ) -> Result<(ExitStatus, Vec<u8>), Why> {
+        let (mut sent, mut stderr, mut has_ended) = (0, Vec::new(), false);
         while !has_ended {
             if sent == input.len() {
                 self.close_input();
@@ -153,7 +170,7 @@ impl Process {
             patience.check()?;
             self.look(&input[sent..], |heard| {
                 match heard {
-                    Heard::Said(Output::Stdout, bytes) => stdout.extend_from_slice(bytes),
+                    Heard::Said(Output::Stdout, bytes) => hear(bytes),
                     // The end says what went wrong.
                     Heard::Said(Output::Stderr, bytes) => {
                         stderr.extend_from_slice(bytes);
@@ -168,7 +185,7 @@ impl Process {
         }
         loop {
             if let Some(status) = self.child.try_wait()? {
-                return Ok((status, stdout, stderr));
+                return Ok((status, stderr));
             }
             patience.check()?;
             std::thread::sleep(Duration::from_millis(1));

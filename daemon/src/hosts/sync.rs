@@ -43,7 +43,9 @@ impl Hosts {
         self.call(&act, target, None, control, |call, patience| {
             let mut whole = excludes(&pull.excludes, &pull.directory, "");
             whole.extend(links.iter().map(|link| format!("--exclude=/{}", literal(link))));
-            rsync(call, target, pull.user.as_deref(), patience, &whole, &remote(&pull.directory, ""), &slashed(local))?;
+            let user = pull.user.as_deref();
+            let tree = Tree { user, more: &whole, from: &remote(&pull.directory, ""), to: &slashed(local) };
+            let mut copied = rsync(call, target, patience, &tree, 0)?;
             for link in &links {
                 let at = local.join(link);
                 std::fs::create_dir_all(at.parent().unwrap_or(local))?;
@@ -53,7 +55,8 @@ impl Hosts {
                 }
                 let below = excludes(&pull.excludes, &pull.directory, link);
                 let from = remote(&pull.directory, link);
-                rsync(call, target, pull.user.as_deref(), patience, &below, &from, &slashed(&at))?;
+                let tree = Tree { user, more: &below, from: &from, to: &slashed(&at) };
+                copied = rsync(call, target, patience, &tree, copied)?;
             }
             Ok(())
         })
@@ -64,24 +67,36 @@ impl Hosts {
         let act = format!("copy to {}", push.directory);
         let more = if push.removes_others { vec!["--delete".to_owned()] } else { Vec::new() };
         self.call(&act, target, None, control, |call, patience| {
-            rsync(call, target, None, patience, &more, &slashed(local), &remote(&push.directory, ""))
+            let to = remote(&push.directory, "");
+            let tree = Tree { user: None, more: &more, from: &slashed(local), to: &to };
+            rsync(call, target, patience, &tree, 0).map(drop)
         })
     }
 }
 
-/// Runs rsync from one place to the other, and says what it ended with.
-fn rsync(
-    call: &Call,
-    target: &Target,
-    user: Option<&str>,
-    patience: &Patience<'_>,
-    more: &[String],
-    from: &str,
-    to: &str,
-) -> Result<(), Why> {
+/// What rsync copies.
+struct Tree<'t> {
+    /// Who reads it on the host, if not the target's user.
+    user: Option<&'t str>,
+    /// Further arguments.
+    more: &'t [String],
+    from: &'t str,
+    to: &'t str,
+}
+
+/// Runs rsync, and says what it ended with. Returns how many bytes have been copied, with those of before.
+fn rsync(call: &Call, target: &Target, patience: &Patience<'_>, tree: &Tree<'_>, before: u64) -> Result<u64, Why> {
+    let Tree { user, more, from, to } = *tree;
     let mut command = process::command("rsync");
     // To the nanosecond: else a file that was written again in the same second, with the same length, would be passed over.
-    command.args(["-aHS", "--numeric-ids", "--protect-args", "--timeout=120", "--modify-window=-1"]);
+    command.args([
+        "-aHS",
+        "--info=progress2",
+        "--numeric-ids",
+        "--protect-args",
+        "--timeout=120",
+        "--modify-window=-1",
+    ]);
     if from.starts_with(REMOTE) {
         command.args(["--delete", "--delete-excluded"]);
     }
@@ -93,10 +108,16 @@ fn rsync(
     }
     // rsync takes what stands before the colon as a host; an IPv6 address would not pass.
     command.arg("--").args([from, to]);
-    let (status, _, stderr) = Process::start(command)?.finish(&[], patience)?;
+    let mut copied = before;
+    let (status, stderr) = Process::start(command)?.finish_hearing(&[], patience, |said| {
+        if let Some(bytes) = progress(said) {
+            copied = before + bytes;
+            patience.copied(copied);
+        }
+    })?;
     let message = last_words(&stderr);
     match status.code() {
-        Some(0 | VANISHED) => Ok(()),
+        Some(0 | VANISHED) => Ok(copied),
         Some(code) if CONNECTION_CODES.contains(&code) && !message.contains("command not found") => {
             Err(Why::Lost(message))
         }
@@ -105,6 +126,13 @@ fn rsync(
             Err(Why::Failed { exit_code: code.unwrap_or(-1), message, hint })
         }
     }
+}
+
+/// How many bytes rsync has copied, by the last line of its progress that is whole: the number comes first.
+fn progress(said: &[u8]) -> Option<u64> {
+    let text = String::from_utf8_lossy(said);
+    let line = text.split(['\r', '\n']).rfind(|line| line.contains('%'))?;
+    line.split_whitespace().next()?.replace(',', "").parse().ok()
 }
 
 /// Before the paths of the host, whose name is not needed: the connection is made.
@@ -150,4 +178,25 @@ fn literal(path: &str) -> String {
 /// A word of the command that rsync takes apart by itself.
 fn quoted_for_rsync(word: &str) -> String {
     format!("'{}'", word.replace('\'', "''"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn progress_is_read_as_rsync_writes_it() {
+        for (said, bytes) in [
+            (
+                "\r     32,768   0%    0.00kB/s    0:00:00  \r  1,238,099 100%  146.38kB/s    0:00:08 (xfr#5, to-chk=0/9)\n",
+                Some(1_238_099),
+            ),
+            ("\r              0   0%    0.00kB/s    0:00:00  \r", Some(0)),
+            ("", None),
+            ("\n", None),
+            ("100%", None),
+        ] {
+            assert_eq!(progress(said.as_bytes()), bytes, "{said:?}");
+        }
+    }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use cow_api::v1::{DatasetSpace, Space};
+use cow_api::v1::{DatasetSpace, PoolSpace, Space};
 use cow_storage::error::ErrorKind;
 use cow_storage::format::DatasetId;
 
@@ -22,6 +22,11 @@ impl Service {
             Err(error) if error.kind() == ErrorKind::Corrupt => Ok(None),
             told => told.map_err(problem),
         }
+    }
+
+    /// Space of the pool.
+    pub fn pool_space(&self) -> Answer<PoolSpace> {
+        self.pool().space().map(|space| shown_space(&space)).map_err(problem)
     }
 
     /// Space of the pool, and of all datasets or of `under` and what is below it; of these also how well they are stored, for which
@@ -61,6 +66,6 @@ impl Service {
                 quota: info.properties.quota,
             });
         }
-        Ok(Space { pool: shown_space(&self.pool().space().map_err(problem)?), datasets })
+        Ok(Space { pool: self.pool_space()?, datasets })
     }
 }

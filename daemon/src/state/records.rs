@@ -56,6 +56,11 @@ impl View<'_> {
         self.many("1 = 1", params![])
     }
 
+    /// The record with the lowest number.
+    pub fn first<T: Record>(&self) -> Result<Option<Row<T>>, Problem> {
+        self.one("1 = 1 ORDER BY id LIMIT 1", params![])
+    }
+
     /// All records of an owner, by number.
     pub fn owned<T: Record>(&self, owner: u64) -> Result<Vec<Row<T>>, Problem> {
         self.many("owner = ?1", params![owner as i64])
@@ -102,6 +107,12 @@ impl Edit<'_> {
     /// Removes the record with this number, if it is there.
     pub fn remove<T: Record>(&self, id: u64) -> Result<(), Problem> {
         let sql = format!("DELETE FROM {} WHERE id = ?1", T::TABLE);
+        self.connection.execute(&sql, params![id as i64]).map(|_| ()).map_err(unreadable::<T>)
+    }
+
+    /// Removes the records whose numbers are not above this one.
+    pub fn remove_up_to<T: Record>(&self, id: u64) -> Result<(), Problem> {
+        let sql = format!("DELETE FROM {} WHERE id <= ?1", T::TABLE);
         self.connection.execute(&sql, params![id as i64]).map(|_| ()).map_err(unreadable::<T>)
     }
 

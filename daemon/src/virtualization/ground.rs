@@ -13,7 +13,7 @@ use crate::hosts::{Command, Finished, Pull, Push, RemoteMount, Target};
 use crate::plugins::{Connection, Credentials, Environment, Host, Script, ScriptOutput, Secret, Sync as Fetch, User};
 use crate::service::Answer;
 use crate::virtualization::environments::{Environments, host_reference, reference, referred, user_reference};
-use crate::virtualization::outside::{Ground, IsCancelled, Stop};
+use crate::virtualization::outside::{Copied, Copying, Ground, IsCancelled, Stop};
 use crate::virtualization::records::{Mounted, Place};
 
 /// How a host and the engine see each other.
@@ -165,7 +165,7 @@ impl Ground for HostGround {
         Ok(ScriptOutput { exit_code, stdout: text(stdout), stderr: text(stderr) })
     }
 
-    fn pull(&self, fetch: &Fetch, to: &Path, is_cancelled: IsCancelled<'_>) -> Answer<()> {
+    fn pull(&self, fetch: &Fetch, to: &Path, is_cancelled: IsCancelled<'_>, copied: Copied<'_>) -> Answer<()> {
         let target = self.target(&self.meant(&fetch.connection)?)?;
         let pull = Pull {
             directory: fetch.source_directory.clone(),
@@ -173,7 +173,7 @@ impl Ground for HostGround {
             excludes: fetch.exclude_paths.clone(),
             links_to_follow: fetch.sym_links_to_follow.clone(),
         };
-        Ok(self.environments.hosts().pull(&target, to, &pull, &Stop(is_cancelled))?)
+        Ok(self.environments.hosts().pull(&target, to, &pull, &Copying(is_cancelled, copied))?)
     }
 
     fn push(&self, from: &Path, place: &Place, directory: &str, is_cancelled: IsCancelled<'_>) -> Answer<()> {

@@ -38,7 +38,10 @@ impl Shelf<'_> {
         let path = job.on.scratch.join(format!("sync-{}", run.id));
         job.journal.promise(Act::UnmountHere { path: path.clone() })?;
         job.on.store.mount_here(&dataset, &path)?;
-        let fetched = job.on.ground.pull(fetch, &path, job.is_cancelled);
+        let copied = |bytes| {
+            job.ticket.progress(bytes, None);
+        };
+        let fetched = job.on.ground.pull(fetch, &path, job.is_cancelled, &copied);
         job.on.store.unmount_here(&path)?;
         fetched
     }

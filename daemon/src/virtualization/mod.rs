@@ -8,6 +8,7 @@
 
 pub mod environments;
 pub mod plugins;
+pub mod policies;
 
 mod act;
 mod bookmarks;
@@ -37,6 +38,8 @@ use serde_json::Value;
 
 use cow_api::v1::{Code, Problem};
 
+use crate::actions::Actions;
+use crate::bell::Bell;
 use crate::jobs::Jobs;
 use crate::plugins::Caller;
 use crate::secrets::{Key, Secret};
@@ -47,6 +50,7 @@ pub use crate::virtualization::environments::{Environments, Tenants};
 pub use crate::virtualization::ground::HostGround;
 pub use crate::virtualization::outside::{Ground, IsCancelled, Packages, Store};
 pub use crate::virtualization::plugins::{PluginTenants, Plugins};
+pub use crate::virtualization::policies::{Clock, Scheduler};
 use crate::virtualization::records::Sealed;
 pub use crate::virtualization::store::ServiceStore;
 
@@ -64,6 +68,8 @@ pub struct Verbs {
     pub environments: Arc<Environments>,
     /// Of plugins.
     pub plugins: Arc<Plugins>,
+    /// Who asked for what.
+    pub actions: Arc<Actions>,
 }
 
 /// What data virtualization is made of.
@@ -72,6 +78,8 @@ pub struct Parts {
     pub state: Arc<State>,
     /// Long work.
     pub jobs: Arc<Jobs>,
+    /// What was asked for.
+    pub actions: Arc<Actions>,
     /// Seals what plugins keep.
     pub key: Key,
     /// Datasets.
@@ -90,6 +98,7 @@ pub struct Parts {
 pub struct Virtualization {
     state: Arc<State>,
     jobs: Arc<Jobs>,
+    actions: Arc<Actions>,
     key: Key,
     store: Arc<dyn Store>,
     ground: Arc<dyn Ground>,
@@ -100,14 +109,39 @@ pub struct Virtualization {
     busy: Mutex<BTreeSet<u64>>,
     /// Snapshots that jobs need, by name, once for each job.
     needed: Mutex<Vec<String>>,
+    /// Rung when policies change.
+    schedules: Arc<Bell>,
+}
+
+impl Drop for Virtualization {
+    fn drop(&mut self) {
+        self.schedules.stop();
+    }
 }
 
 impl Virtualization {
     /// Of these parts.
     pub fn new(parts: Parts) -> Arc<Self> {
-        let Parts { state, jobs, key, store, ground, packages, caller, scratch } = parts;
-        let (busy, needed) = (Mutex::default(), Mutex::default());
-        Arc::new(Self { state, jobs, key, store, ground, packages, caller, scratch, busy, needed })
+        let Parts { state, jobs, actions, key, store, ground, packages, caller, scratch } = parts;
+        Arc::new(Self {
+            state,
+            jobs,
+            actions,
+            key,
+            store,
+            ground,
+            packages,
+            caller,
+            scratch,
+            busy: Mutex::default(),
+            needed: Mutex::default(),
+            schedules: Arc::default(),
+        })
+    }
+
+    /// Rung when policies change, and stopped when nobody needs schedules any more.
+    pub fn schedules(&self) -> Arc<Bell> {
+        self.schedules.clone()
     }
 
     /// What is remembered.

@@ -39,8 +39,17 @@ pub trait Store: Send + Sync {
     fn hold(&self, snapshot: &str, tag: &str) -> Answer<()>;
     /// It is not to be held by that tag. A snapshot that is not there is held by none.
     fn release(&self, snapshot: &str, tag: &str) -> Answer<()>;
+    /// All snapshots of sources, with the tags that hold them.
+    fn snapshots(&self) -> Answer<Vec<(String, Vec<String>)>>;
+    /// What is mounted on the engine's own host, by name.
+    fn mounted_here(&self) -> Answer<Vec<String>>;
     /// All snapshots of sources that are held, once for each tag.
-    fn holds(&self) -> Answer<Vec<(String, String)>>;
+    fn holds(&self) -> Answer<Vec<(String, String)>> {
+        let all = self.snapshots()?.into_iter();
+        Ok(all.flat_map(|(name, tags)| tags.into_iter().map(move |tag| (name.clone(), tag))).collect())
+    }
+    /// Stored bytes that something refers to, of the whole pool.
+    fn live(&self) -> Answer<u64>;
     /// All datasets at or below a name.
     fn below(&self, name: &str) -> Answer<Vec<String>>;
 }
@@ -71,6 +80,22 @@ impl hosts::Control for Stop<'_> {
     }
 }
 
+/// Hears how many bytes have been copied.
+pub type Copied<'c> = &'c (dyn Fn(u64) + Sync);
+
+/// Whether to stop, and who hears how far a copy is.
+pub struct Copying<'c>(pub IsCancelled<'c>, pub Copied<'c>);
+
+impl hosts::Control for Copying<'_> {
+    fn is_cancelled(&self) -> bool {
+        (self.0)()
+    }
+
+    fn copied(&self, bytes: u64) {
+        (self.1)(bytes);
+    }
+}
+
 /// Hosts.
 pub trait Ground: Send + Sync {
     /// An environment by name, and a user there; its first by default.
@@ -91,8 +116,8 @@ pub trait Ground: Send + Sync {
     fn unmount(&self, mounted: &Mounted, export: &str, is_cancelled: IsCancelled<'_>) -> Answer<()>;
     /// Runs bash.
     fn run(&self, script: &Script, is_cancelled: IsCancelled<'_>) -> Answer<ScriptOutput>;
-    /// Brings a tree from a host.
-    fn pull(&self, fetch: &Fetch, to: &Path, is_cancelled: IsCancelled<'_>) -> Answer<()>;
+    /// Brings a tree from a host. `copied` hears of how many bytes that is done, now and then.
+    fn pull(&self, fetch: &Fetch, to: &Path, is_cancelled: IsCancelled<'_>, copied: Copied<'_>) -> Answer<()>;
     /// Brings a tree to a host.
     fn push(&self, from: &Path, place: &Place, directory: &str, is_cancelled: IsCancelled<'_>) -> Answer<()>;
     /// What a credentials supplier gives.

@@ -95,12 +95,18 @@ impl Store for ServiceStore {
         absent(self.0.release_hold(snapshot, tag).map(drop), (), ())
     }
 
-    fn holds(&self) -> Answer<Vec<(String, String)>> {
+    fn snapshots(&self) -> Answer<Vec<(String, Vec<String>)>> {
         let all = self.0.list(None, true)?.snapshots.into_iter();
         let of_sources = all.filter(|snapshot| ["dsource/", "vdb/"].iter().any(|top| snapshot.name.starts_with(top)));
-        let held =
-            of_sources.flat_map(|snapshot| snapshot.holds.into_iter().map(move |tag| (snapshot.name.clone(), tag)));
-        Ok(held.collect())
+        Ok(of_sources.map(|snapshot| (snapshot.name, snapshot.holds)).collect())
+    }
+
+    fn mounted_here(&self) -> Answer<Vec<String>> {
+        Ok(self.0.mounts().mounts.into_iter().map(|mount| mount.name).collect())
+    }
+
+    fn live(&self) -> Answer<u64> {
+        self.0.pool_space().map(|space| space.live)
     }
 
     fn below(&self, name: &str) -> Answer<Vec<String>> {

@@ -57,8 +57,12 @@ impl Virtualization {
         let (this, name) = (self.clone(), row.record.name.clone());
         let work = move |ticket: &Ticket| {
             let source = row.record.name.clone();
+            let before = this.store.live()?;
             let snapshot = this.follow(ticket, &mut occupied, row, recipe)?;
-            Ok(JobReport::Source(SourceReport { source, snapshot, stored: None }))
+            // Not what the job is judged by.
+            let after = this.store.live().ok().filter(|_| snapshot.is_some());
+            let stored = after.map(|after| after.saturating_sub(before));
+            Ok(JobReport::Source(SourceReport { source, snapshot, stored }))
         };
         self.jobs.start(kind, &name, Box::new(work))
     }

@@ -3,6 +3,7 @@
 //! Every answer of success is the resource itself as JSON; every other answer is a [`Problem`].
 //! [`path`] builds the paths, `docs/control.md` describes them.
 
+mod action;
 mod bookmark;
 mod client;
 mod code;
@@ -18,6 +19,7 @@ mod lock;
 mod mount;
 pub mod path;
 mod plugin;
+mod policy;
 mod problem;
 mod properties;
 mod scrub;
@@ -29,6 +31,7 @@ mod status;
 mod transfer;
 mod verify;
 
+pub use action::{Action, Actions};
 pub use bookmark::{Bookmark, Bookmarks, NewBookmark};
 pub use client::{Client, ClientMount, Clients, Traffic};
 pub use code::Code;
@@ -46,6 +49,7 @@ pub use job::{Job, JobKind, JobLevel, JobLine, JobLog, JobReport, JobState, Jobs
 pub use lock::{Lock, LockKind, Locks, ReleasedLocks};
 pub use mount::{Mount, MountOptions, MountState, Mounts, NewMount};
 pub use plugin::{InstallPlugin, Plugin, PluginLanguage, PluginSchema, Plugins, SetUpPlugins};
+pub use policy::{Keep, NewPolicy, Policies, Policy, PolicyChange, PolicyKind, PolicyRun, SourceRun, Verdict};
 pub use problem::{PROBLEM_MEDIA_TYPE, Problem};
 pub use properties::{Compression, PROPERTY_NAMES, Profile, Properties, PropertyChange, SyncMode};
 pub use scrub::{Scrub, ScrubProgress, ScrubState, StartScrub};

@@ -49,6 +49,12 @@ pub const PLUGINS: &str = "/v1/plugins";
 /// Names for snapshots of dSources and VDBs.
 pub const BOOKMARKS: &str = "/v1/bookmarks";
 
+/// What is done again and again, and what is kept.
+pub const POLICIES: &str = "/v1/policies";
+
+/// Who asked for what.
+pub const ACTIONS: &str = "/v1/actions";
+
 /// `name` as one segment of a path, or one value of a query.
 pub fn encode(name: &str) -> String {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
@@ -176,6 +182,16 @@ pub fn hook(source: &str, name: &str) -> String {
 /// A bookmark.
 pub fn bookmark(name: &str) -> String {
     format!("{BOOKMARKS}/{}", encode(name))
+}
+
+/// A policy.
+pub fn policy(name: &str) -> String {
+    format!("{POLICIES}/{}", encode(name))
+}
+
+/// Where a policy is run.
+pub fn policy_run(name: &str) -> String {
+    format!("{}/run", policy(name))
 }
 
 /// What happened in a job.

@@ -267,7 +267,7 @@ pub struct SourceReport {
     /// The snapshot that was taken, by its full name.
     #[serde(default)]
     pub snapshot: Option<String>,
-    /// Bytes that this snapshot added to the pool, where that is known.
+    /// By how many bytes what is stored in the pool grew meanwhile, if a snapshot was taken; what others wrote counts too.
     #[serde(default)]
     pub stored: Option<u64>,
 }

@@ -108,6 +108,7 @@ impl<'a> Incoming<'a> {
         };
         let request = Request {
             transport: self.socket.transport(),
+            peer: self.socket.peer(),
             method: method.ok_or(Refusal::UnknownMethod(head.method))?,
             path,
             query,

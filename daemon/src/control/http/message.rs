@@ -50,6 +50,8 @@ pub enum Transport {
 pub struct Request {
     /// How it came.
     pub transport: Transport,
+    /// From whom, as far as the kernel knows: `uid 0` over the unix socket, the address over TCP.
+    pub peer: String,
     /// What is to be done.
     pub method: Method,
     /// The path, still percent-encoded.

@@ -5,6 +5,8 @@ use std::net::{Shutdown, TcpStream};
 use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
+use rustix::net::sockopt::socket_peercred;
+
 use crate::control::http::Transport;
 
 /// A connection's socket.
@@ -21,6 +23,17 @@ impl Socket {
         match self {
             Self::Unix(_) => Transport::Unix,
             Self::Tcp(_) => Transport::Tcp,
+        }
+    }
+
+    /// Who is at its other end, as far as the kernel knows.
+    pub fn peer(&self) -> String {
+        match self {
+            Self::Unix(stream) => socket_peercred(stream)
+                .map_or_else(|_| "unknown".to_owned(), |peer| format!("uid {}", peer.uid.as_raw())),
+            Self::Tcp(stream) => {
+                stream.peer_addr().map_or_else(|_| "unknown".to_owned(), |peer| peer.ip().to_canonical().to_string())
+            }
         }
     }
 

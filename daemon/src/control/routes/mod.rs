@@ -1,5 +1,6 @@
 //! All routes, a file for each noun.
 
+mod actions;
 mod datasets;
 mod destroyed;
 mod environments;
@@ -9,6 +10,7 @@ mod locks;
 mod meta;
 mod mounts;
 mod plugins;
+mod policies;
 mod scrub;
 mod shares;
 mod snapshots;
@@ -19,7 +21,7 @@ use crate::control::route::Route;
 
 /// All routes.
 pub fn all() -> impl Iterator<Item = &'static Route> {
-    let nouns: [&'static [Route]; 14] = [
+    let nouns: [&'static [Route]; 16] = [
         meta::ROUTES,
         datasets::ROUTES,
         snapshots::ROUTES,
@@ -34,6 +36,8 @@ pub fn all() -> impl Iterator<Item = &'static Route> {
         plugins::ROUTES,
         sources::ROUTES,
         hooks::ROUTES,
+        policies::ROUTES,
+        actions::ROUTES,
     ];
     nouns.into_iter().flatten()
 }

@@ -4,9 +4,11 @@ use cow_api::v1::{JobLevel, Problem};
 
 use crate::plugins::{Call, Operation};
 use crate::service::Answer;
+use crate::state::Edit;
 use crate::virtualization::act::Act;
+use crate::virtualization::policies::Policy;
 use crate::virtualization::recipes::enable::take_out_of_use;
-use crate::virtualization::records::{Bookmark, Hook, HookPoint, Point, Source, Timeflow};
+use crate::virtualization::records::{Bookmark, Fault, Hook, HookPoint, Point, Source, Timeflow};
 use crate::virtualization::run::Run;
 
 /// Deletes a source. With `force`, what its plugin, its hooks and its hosts cannot do is told and left.
@@ -31,6 +33,7 @@ pub fn delete(run: Run<'_>, force: bool) -> Answer<()> {
             // Of a snapshot that somebody destroyed in spite of it: others keep the source.
             let mut bookmarks = edit.all::<Bookmark>()?.into_iter().filter(|row| row.record.source == id);
             bookmarks.try_for_each(|row| edit.remove::<Bookmark>(row.id))?;
+            forget_in_policies(edit, id, &run.source.name)?;
             edit.remove::<Source>(id)
         },
         afterwards,
@@ -50,6 +53,18 @@ fn leave(run: &Run<'_>, force: bool) -> Answer<()> {
     }
     hook(HookPoint::PostStop).or_else(passed)?;
     run.unmount(&dataset).or_else(passed)
+}
+
+fn forget_in_policies(edit: &Edit<'_>, source: u64, name: &str) -> Answer<()> {
+    for mut row in edit.all::<Policy>()?.into_iter().filter(|row| row.record.sources.contains(&source)) {
+        row.record.sources.retain(|applied| *applied != source);
+        row.record.pending.retain(|applied| *applied != source);
+        if let Some(fault) = edit.find::<Fault>(0, &row.record.fault(name))? {
+            edit.remove::<Fault>(fault.id)?;
+        }
+        edit.update(row.id, &row.record)?;
+    }
+    Ok(())
 }
 
 fn passed_over(run: &Run<'_>, force: bool, problem: Problem) -> Answer<()> {

@@ -10,6 +10,7 @@ mod physical;
 mod power;
 mod provision;
 mod replace;
+mod retain;
 mod snapshot;
 mod sync;
 
@@ -20,5 +21,6 @@ pub use physical::physical;
 pub use power::{start, stop};
 pub use provision::provision;
 pub use replace::{refresh, rewind};
+pub use retain::retain;
 pub use snapshot::snapshot;
 pub use sync::sync;

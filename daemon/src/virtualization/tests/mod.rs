@@ -1,6 +1,7 @@
 //! Every workflow against a world in memory: in order, with every call failing in turn, and with cowd killed at each.
 
 mod names;
+mod policies;
 mod world;
 
 use std::path::PathBuf;
@@ -18,6 +19,8 @@ use crate::virtualization::records::{Found, Hook, HookPoint, Point, Repository, 
 use world::{Seen, Trouble, World};
 
 const LONG: Duration = Duration::from_secs(60);
+
+const ACTIONS: crate::actions::Limits = crate::actions::Limits { kept: 100, age: LONG };
 
 /// A world, and a cowd that can be killed in it.
 struct Site {
@@ -37,6 +40,7 @@ fn cowd(world: &Arc<World>, directory: &std::path::Path) -> Arc<Virtualization> 
     let limits = Limits { running: 2, kept: 1000 };
     Virtualization::new(Parts {
         jobs: Jobs::new(limits, Arc::default(), state.clone()).unwrap(),
+        actions: Arc::new(Actions::new(state.clone(), ACTIONS)),
         key: Key::load_or_create(&directory.join("key")).unwrap(),
         state,
         store: world.clone(),
@@ -171,6 +175,29 @@ fn stopped(site: &Site) {
     }
 }
 
+/// With two timeflows that are over, and a policy that keeps one snapshot.
+fn to_be_thinned(site: &Site) {
+    provisioned(site);
+    for _ in 0..2 {
+        site.done(site.order("test", SourceOrder::Refresh { to: None }));
+    }
+    let policy = v1::NewPolicy {
+        name: "thin".to_owned(),
+        kind: v1::PolicyKind::Retention,
+        schedule: "@daily".to_owned(),
+        zone: None,
+        keep: Some(v1::Keep { last: 1, ..v1::Keep::default() }),
+        snapshot_parameters: None,
+        sources: vec!["test".to_owned()],
+    };
+    site.virtualization.add_policy(&policy).unwrap();
+}
+
+fn thin(site: &Site) -> Answer<v1::Job> {
+    let run = site.virtualization.run_policy("thin", false)?.sources.remove(0);
+    run.problem.map_or_else(|| Ok(run.job.unwrap()), Err)
+}
+
 fn disabled(site: &Site) {
     provisioned(site);
     site.done(site.order("test", SourceOrder::Disable));
@@ -195,6 +222,7 @@ fn workflows() -> Vec<Workflow> {
         staged("delete", provisioned, |site| site.order("test", SourceOrder::Delete { force: false })),
         staged("delete disabled", disabled, |site| site.order("test", SourceOrder::Delete { force: false })),
         staged("unlink", linked, |site| site.order("sales", SourceOrder::Delete { force: false })),
+        staged("retain", to_be_thinned, thin),
         staged("physical", linked, |site| {
             site.order(
                 "sales",

@@ -15,7 +15,7 @@ use crate::plugins::{
     Sync as Fetch, User,
 };
 use crate::service::Answer;
-use crate::virtualization::outside::{Ground, IsCancelled, Packages, Store};
+use crate::virtualization::outside::{Copied, Ground, IsCancelled, Packages, Store};
 use crate::virtualization::records::{Mounted, Place};
 
 /// What is to go wrong, counted in calls from outside.
@@ -237,8 +237,18 @@ impl Store for World {
         })
     }
 
-    fn holds(&self) -> Answer<Vec<(String, String)>> {
-        Ok(self.seen().holds.into_iter().collect())
+    fn snapshots(&self) -> Answer<Vec<(String, Vec<String>)>> {
+        let Seen { snapshots, holds, .. } = self.seen();
+        let tags = |name: &String| holds.iter().filter(|(held, _)| held == name).map(|(_, tag)| tag.clone()).collect();
+        Ok(snapshots.iter().map(|name| (name.clone(), tags(name))).collect())
+    }
+
+    fn mounted_here(&self) -> Answer<Vec<String>> {
+        Ok(self.seen().mounts_here.into_values().collect())
+    }
+
+    fn live(&self) -> Answer<u64> {
+        Ok(1000 * self.seen().snapshots.len() as u64)
     }
 
     fn below(&self, name: &str) -> Answer<Vec<String>> {
@@ -320,7 +330,8 @@ impl Ground for World {
         self.act(format!("hook {}", script.command), |_| Ok(ScriptOutput::default()))
     }
 
-    fn pull(&self, _: &Fetch, _: &Path, _: IsCancelled<'_>) -> Answer<()> {
+    fn pull(&self, _: &Fetch, _: &Path, _: IsCancelled<'_>, copied: Copied<'_>) -> Answer<()> {
+        copied(42);
         self.act("pull".to_owned(), |_| Ok(()))
     }
 

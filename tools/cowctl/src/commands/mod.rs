@@ -1,5 +1,6 @@
 //! The commands, one file each: what each takes, and what it does with it.
 
+mod action;
 mod bookmark;
 mod clients;
 mod clone;
@@ -18,6 +19,7 @@ mod list;
 mod lock;
 mod mount;
 mod plugin;
+mod policy;
 mod release;
 mod rename;
 mod rewind;
@@ -80,6 +82,8 @@ pub const COMMANDS: &[Command] = &[
     v2p::COMMAND,
     bookmark::COMMAND,
     hook::COMMAND,
+    policy::COMMAND,
+    action::COMMAND,
     fault::COMMAND,
 ];
 

@@ -1,0 +1,95 @@
+//! The record that a request leaves, if it is to change something.
+
+use std::collections::BTreeMap;
+
+use cow_api::v1::Problem;
+use serde::Deserialize;
+use serde_json::Value;
+
+use crate::actions::{Actions, Asked};
+use crate::control::call::Call;
+use crate::control::http::{Body, Method, Response};
+use crate::control::route::Route;
+
+/// Fields of bodies whose texts are names, or say which of several things is to be done. All else stays out: passwords,
+/// keys, scripts and plugins' parameters are in bodies too.
+const NAMES: [&str; 14] = [
+    "at",
+    "dataset",
+    "do",
+    "environment",
+    "from",
+    "kind",
+    "name",
+    "path",
+    "plugin",
+    "profile",
+    "schedule",
+    "snapshot",
+    "to",
+    "zone",
+];
+/// Longest text that is taken for a name, in bytes.
+const NAME_LEN_MAX: usize = 300;
+/// Largest answer that is looked into for a job.
+const ANSWER_LEN_MAX: usize = 64 << 10;
+
+/// A request that is recorded.
+pub struct Audit<'a> {
+    actions: &'a Actions,
+    /// Its record, if that could be written.
+    id: Option<u64>,
+}
+
+impl<'a> Audit<'a> {
+    /// Records a request that is to change something; others leave nothing.
+    pub fn begin(actions: &'a Actions, route: &Route, call: &Call) -> Option<Self> {
+        if route.method == Method::Get || call.query_switch("dry_run", false).unwrap_or(false) {
+            return None;
+        }
+        let asked = Asked {
+            who: call.who.clone(),
+            what: route.about.to_owned(),
+            request: format!("{} {}", route.method.as_str(), path(route, call)),
+            details: details(route, call),
+        };
+        Some(Self { actions, id: actions.begin(asked) })
+    }
+
+    /// Records what it was answered.
+    pub fn end(self, answer: &Result<Response, Problem>) {
+        if let Some(id) = self.id {
+            self.actions.end(id, answer.as_ref().map(job));
+        }
+    }
+}
+
+/// The path, with the names that stand in it.
+fn path(route: &Route, call: &Call) -> String {
+    let segments = route.path.split('/').map(|segment| match crate::control::route::parameter(segment) {
+        Some(name) => call.name(name),
+        None => segment,
+    });
+    segments.collect::<Vec<_>>().join("/")
+}
+
+fn details(route: &Route, call: &Call) -> BTreeMap<String, String> {
+    let body: Value = serde_json::from_slice(call.bytes()).unwrap_or_default();
+    let of_body = NAMES.into_iter().filter_map(|name| Some((name, body.get(name)?.as_str()?)));
+    let of_query = route.query.iter().filter_map(|query| Some((query.name, call.query(query.name)?)));
+    let short = of_body.chain(of_query).filter(|(_, value)| value.len() <= NAME_LEN_MAX);
+    short.map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
+}
+
+/// The number of the job that was begun.
+fn job(answer: &Response) -> Option<u64> {
+    #[derive(Deserialize)]
+    struct Begun {
+        id: u64,
+        #[serde(rename = "progress")]
+        _progress: Value,
+    }
+    let Body::Bytes(bytes) = &answer.body else { return None };
+    let is_job = answer.status == 202 && bytes.len() <= ANSWER_LEN_MAX;
+    is_job.then(|| serde_json::from_slice::<Begun>(bytes).ok()).flatten().map(|begun| begun.id)
+}
