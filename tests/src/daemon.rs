@@ -206,6 +206,11 @@ impl Daemon {
         fs::read_to_string(self.setup.folder.join("cowd.log")).unwrap_or_default()
     }
 
+    /// The number of its process.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Sends it a signal.
     pub fn signal(&self, signal: Signal) {
         let id = Pid::from_raw(self.child.id() as i32).expect("it has an id");

@@ -137,16 +137,6 @@ impl Site {
         snapshots.iter().map(|name| self.json(&format!("get {name}"))["root_hash"].clone()).collect()
     }
 
-    /// Gives an order, kills cowd so many milliseconds later, starts it again, and says whether the order was done in the
-    /// end.
-    pub fn killed(&mut self, order: &str, millis: u64) -> bool {
-        self.done(&format!("{order} --detach"));
-        thread::sleep(Duration::from_millis(millis));
-        self.crash();
-        self.restart();
-        self.newest_is_done()
-    }
-
     /// Kills cowd.
     pub fn crash(&mut self) {
         if let Some(daemon) = self.daemon.take() {

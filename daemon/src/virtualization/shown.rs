@@ -52,6 +52,7 @@ impl Virtualization {
             dataset: timeflow.as_ref().map(|row| row.record.dataset.clone()),
             from: timeflow.and_then(|row| row.record.from),
             is_enabled: source.is_enabled,
+            is_stopped: source.is_stopped,
             mounts: mounts.collect::<Answer<_>>()?,
             snapshots: points.len() as u64,
             newest: points.last().map(|row| row.record.created),

@@ -176,6 +176,9 @@ pub struct Source {
     pub from: Option<String>,
     /// Whether it is in use.
     pub is_enabled: bool,
+    /// Whether it is in use, but its plugin was told to stop it.
+    #[serde(default)]
+    pub is_stopped: bool,
     /// Where it is mounted, as `environment:path`.
     pub mounts: Vec<String>,
     /// How many snapshots it has, on all timeflows.

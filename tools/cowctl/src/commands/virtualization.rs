@@ -87,7 +87,7 @@ pub fn list(session: &Session<'_>, given: &Given, virtual_ones: bool) -> Result<
     let mut sources: Sources = session.client.get(path::SOURCES)?;
     sources.sources.retain(|source| (source.kind == SourceKind::Virtual) == virtual_ones);
     session.output.result("sources", &sources, || {
-        let headings = ["name", "kind", "plugin", "environment", "enabled", "snapshots", "newest", "from"];
+        let headings = ["name", "kind", "plugin", "environment", "state", "snapshots", "newest", "from"];
         table(session, given, &headings, sources.sources.iter().map(row).collect())
     })
 }
@@ -98,11 +98,19 @@ fn row(source: &Source) -> Vec<Cell> {
         Cell::text(source.kind.as_str()),
         Cell::text(&source.plugin),
         Cell::text(&source.environment),
-        Cell::text(if source.is_enabled { "yes" } else { "no" }),
+        Cell::text(state(source)),
         Cell::Number(source.snapshots),
         Cell::of(source.newest, Cell::Moment),
         Cell::of(source.from.as_ref(), Cell::text),
     ]
+}
+
+fn state(source: &Source) -> &'static str {
+    match (source.is_enabled, source.is_stopped) {
+        (true, true) => "stopped",
+        (true, false) => "enabled",
+        (false, _) => "disabled",
+    }
 }
 
 /// Shows all of one.
@@ -116,7 +124,7 @@ pub fn show(session: &Session<'_>, name: &str) -> Result<(), Failure> {
             ("environment", Cell::text(&source.environment)),
             ("user", Cell::text(&source.user)),
             ("repository", Cell::text(&source.repository)),
-            ("enabled", Cell::text(if source.is_enabled { "yes" } else { "no" })),
+            ("state", Cell::text(state(&source))),
             ("dataset", Cell::of(source.dataset.as_ref(), Cell::text)),
             ("from", Cell::of(source.from.as_ref(), Cell::text)),
             ("mounts", Cell::Text(source.mounts.join(", "))),
