@@ -29,7 +29,7 @@ impl Application {
 
     fn done(&self, request: Request) -> Result<Response, Response> {
         if request.path.starts_with(uploads::PREFIX) {
-            return Ok(self.uploads.answer(&self.verbs.plugins, &request));
+            return Ok(self.uploads.answer(&self.verbs, &request));
         }
         if !admitted(self.token.as_ref(), &request) {
             return Err(unauthorized());

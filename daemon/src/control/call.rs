@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use cow_api::v1::{Code, Problem, path};
 use serde::de::DeserializeOwned;
 
-use crate::control::http::{Request, Transport};
+use crate::control::http::Request;
 use crate::control::route::Route;
 
 /// A request whose route is known.
@@ -26,12 +26,8 @@ impl Call {
         parameters: Vec<(&'static str, String)>,
         request: Request,
     ) -> Result<Self, Problem> {
-        let who = match request.transport {
-            Transport::Unix => request.peer,
-            Transport::Tcp => format!("token from {}", request.peer),
-        };
         let mut call = Self {
-            who,
+            who: request.who(),
             parameters: BTreeMap::new(),
             query: BTreeMap::new(),
             body: request.body,

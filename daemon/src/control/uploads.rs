@@ -10,14 +10,15 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use cow_api::v1::{Code, Problem};
+use cow_api::v1::{Code, Plugin, Problem};
 use parking_lot::Mutex;
 use serde_json::{Value, json};
 
+use crate::actions::{Actions, Asked};
 use crate::control::http::{Method, Request, Response};
 use crate::control::route::JSON;
 use crate::control::token::Token;
-use crate::virtualization::Plugins;
+use crate::virtualization::{Plugins, Verbs};
 
 /// Where it all is.
 pub const PREFIX: &str = "/resources/json/";
@@ -59,8 +60,8 @@ impl Uploads {
     }
 
     /// Answers a request below [`PREFIX`].
-    pub fn answer(&self, plugins: &Plugins, request: &Request) -> Response {
-        let answer = self.done(plugins, request);
+    pub fn answer(&self, verbs: &Verbs, request: &Request) -> Response {
+        let answer = self.done(verbs, request);
         answer.unwrap_or_else(|problem| {
             let error = json!({
                 "type": "APIError",
@@ -73,7 +74,7 @@ impl Uploads {
         })
     }
 
-    fn done(&self, plugins: &Plugins, request: &Request) -> Result<Response, Problem> {
+    fn done(&self, verbs: &Verbs, request: &Request) -> Result<Response, Problem> {
         let what = request.path.strip_prefix(PREFIX).unwrap_or_default();
         if (request.method, what) == (Method::Post, "delphix/session") {
             return self.begin();
@@ -94,7 +95,14 @@ impl Uploads {
                 }
                 Ok(ok(&json!({ "type": "FileUploadResult", "token": token, "url": UPLOAD })))
             }
-            (Method::Post, "delphix/data/upload") => self.take(plugins, id, &request.body),
+            (Method::Post, "delphix/data/upload") => {
+                let taken = self.take(&verbs.plugins, id, &request.body);
+                record(&verbs.actions, request, &taken);
+                let plugin = taken?.id;
+                let result =
+                    json!({ "type": "OKResult", "status": "OK", "result": plugin, "action": "ACTION-1", "job": null });
+                Ok(answer_of(200, &result))
+            }
             (Method::Get, action) if action.starts_with("delphix/action/") => {
                 // An upload is answered when it is done, so that an action which somebody knows of is, too.
                 Ok(ok(&json!({ "type": "Action", "state": "COMPLETED", "jobState": "COMPLETED", "events": [] })))
@@ -140,7 +148,7 @@ impl Uploads {
         sessions.get(id).is_some_and(|session| session.is_logged_in && session.began.elapsed() < SESSION_TIME)
     }
 
-    fn take(&self, plugins: &Plugins, id: &str, body: &[u8]) -> Result<Response, Problem> {
+    fn take(&self, plugins: &Plugins, id: &str, body: &[u8]) -> Result<Plugin, Problem> {
         let malformed = || Problem::new(Code::InvalidRequest, "this is no upload of an artifact");
         let (token, artifact) = form(body).ok_or_else(malformed)?;
         let expected = self.sessions.lock().get_mut(id).and_then(|session| session.upload_token.take());
@@ -148,11 +156,15 @@ impl Uploads {
             return Err(Problem::new(Code::Unauthorized, "the upload's token is not the one that was asked for"));
         }
         let file = Draft::write(plugins.directory(), artifact)?;
-        let plugin = plugins.upload(&file.0)?;
-        let result =
-            json!({ "type": "OKResult", "status": "OK", "result": plugin.id, "action": "ACTION-1", "job": null });
-        Ok(answer_of(200, &result))
+        plugins.upload(&file.0)
     }
+}
+
+/// Records an upload as what it is: a request to install or upgrade.
+fn record(actions: &Actions, request: &Request, taken: &Result<Plugin, Problem>) {
+    let (what, request, who) = ("Take in an uploaded plugin".to_owned(), format!("POST {UPLOAD}"), request.who());
+    let details = taken.iter().map(|plugin| ("name".to_owned(), plugin.name.clone())).collect();
+    actions.record(Asked { who, what, request, details }, taken.as_ref().map(|_| None));
 }
 
 /// An artifact that is looked at, and gone afterwards.

@@ -12,8 +12,9 @@ use crate::plugins::{Call, Operation};
 use crate::service::Answer;
 use crate::state::Row;
 use crate::virtualization::Virtualization;
-use crate::virtualization::records::{Mounted, Sealed, Source, Timeflow};
+use crate::virtualization::records::{Mounted, Sealed, Source};
 use crate::virtualization::run::{Job, Run};
+use crate::virtualization::work::forget;
 
 /// An act.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -130,10 +131,7 @@ impl Virtualization {
                 Ok(())
             }),
             Act::Nothing => Ok(()),
-            Act::Forget { source } => self.state.write(|edit| {
-                edit.remove_owned::<Timeflow>(*source)?;
-                edit.remove::<Source>(*source)
-            }),
+            Act::Forget { source } => self.state.write(|edit| forget(edit, *source)),
         }
     }
 

@@ -4,7 +4,7 @@ use cow_api::v1::{self, Code, NewHook, Problem};
 use serde_json::Value;
 
 use crate::service::Answer;
-use crate::state::Row;
+use crate::state::{Edit, Row};
 use crate::virtualization::Virtualization;
 use crate::virtualization::records::{Hook, Source};
 use crate::virtualization::sources::check_name;
@@ -30,10 +30,21 @@ impl Virtualization {
 
     /// Adds a hook.
     pub fn add_hook(&self, source: &str, new: &NewHook) -> Answer<v1::Hook> {
-        check_name("hook", &new.name)?;
         let row = self.made(source)?;
-        if new.at.is_of_linked() == row.record.is_virtual() {
-            let (at, what) = (new.at.as_str(), row.record.describe());
+        let hook = Hook { source: row.id, ..self.new_hook(&row.record, new)? };
+        self.state.write(|edit| {
+            // It may have gone meanwhile, and its number is never another's.
+            edit.get::<Source>(row.id)?;
+            insert(edit, source, &hook)
+        })?;
+        self.shown_hook(&row.record, &hook)
+    }
+
+    /// A hook that is asked for, which is no source's yet.
+    pub(super) fn new_hook(&self, source: &Source, new: &NewHook) -> Answer<Hook> {
+        check_name("hook", &new.name)?;
+        if new.at.is_of_linked() == source.is_virtual() {
+            let (at, what) = (new.at.as_str(), source.describe());
             let problem = Problem::new(Code::InvalidRequest, format!("there is no {at} of {what}"));
             return Err(problem.with_hint("pre-sync and post-sync are of dSources, the others of VDBs"));
         }
@@ -44,19 +55,10 @@ impl Virtualization {
         let place = match (&new.environment, &new.user) {
             (None, None) => None,
             (Some(environment), user) => Some(self.ground.place(environment, user.as_deref())?),
-            (None, user) => Some(self.ground.place(&self.ground.name(row.record.place.environment)?, user.as_deref())?),
+            (None, user) => Some(self.ground.place(&self.ground.name(source.place.environment)?, user.as_deref())?),
         };
         let script = self.seal(&Value::String(new.script.clone()))?;
-        let hook = Hook { source: row.id, at: new.at, name: new.name.clone(), script, place };
-        self.state.write(|edit| {
-            if edit.owned::<Hook>(row.id)?.iter().any(|other| other.record.name == new.name) {
-                return Err(Problem::new(Code::Exists, format!("{source} has a hook '{}' already", new.name)));
-            }
-            // It may have gone meanwhile, and its number is never another's.
-            edit.get::<Source>(row.id)?;
-            edit.insert(&hook)
-        })?;
-        self.shown_hook(&row.record, &hook)
+        Ok(Hook { source: 0, at: new.at, name: new.name.clone(), script, place })
     }
 
     /// Removes a hook.
@@ -88,4 +90,12 @@ impl Virtualization {
             script: None,
         })
     }
+}
+
+/// Adds a hook to a source.
+pub fn insert(edit: &Edit<'_>, source: &str, hook: &Hook) -> Answer<()> {
+    if edit.owned::<Hook>(hook.source)?.iter().any(|other| other.record.name == hook.name) {
+        return Err(Problem::new(Code::Exists, format!("{source} has a hook '{}' already", hook.name)));
+    }
+    edit.insert(hook).map(drop)
 }

@@ -10,7 +10,7 @@ use crate::state::Row;
 use crate::virtualization::Virtualization;
 use crate::virtualization::journal::{self, Journal, Settled};
 use crate::virtualization::records::{Source, Timeflow};
-use crate::virtualization::work::Occupied;
+use crate::virtualization::work::{Occupied, forget};
 
 impl Virtualization {
     /// Says of jobs that an earlier daemon left how they ended, once they are undone or finished. To be called before
@@ -76,7 +76,7 @@ impl Virtualization {
                 continue;
             }
             tracing::warn!(source = source.name, "forgot a source that never came to be");
-            self.state.write(|edit| edit.remove::<Source>(*id))?;
+            self.state.write(|edit| forget(edit, *id))?;
         }
         for Row { record: timeflow, .. } in &timeflows {
             let subject = format!("dataset {}", timeflow.dataset);

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use cow_api::v1::{self, Code, JobKind, LinkSource, Problem, Provision, SourceOrder};
+use cow_api::v1::{self, Code, JobKind, LinkSource, NewHook, Problem, Provision, SourceOrder};
 use rustix::rand::{GetRandomFlags, getrandom};
 use serde_json::{Map, Value};
 
@@ -10,8 +10,9 @@ use crate::plugins::{Operation, Package, PluginType, SchemaKind, schema};
 use crate::service::Answer;
 use crate::state::Row;
 use crate::virtualization::Virtualization;
+use crate::virtualization::hooks::insert;
 use crate::virtualization::recipes;
-use crate::virtualization::records::{Bookmark, Kind, Place, Repository, Source, SourceConfig};
+use crate::virtualization::records::{Bookmark, Hook, Kind, Place, Repository, Source, SourceConfig};
 
 impl Virtualization {
     /// Begins to link a dSource.
@@ -32,10 +33,8 @@ impl Virtualization {
         };
         // What was discovered is on the host that the data comes from; a staging host has its own installation, which is
         // of the same kind where there are several.
-        let config = self.config_for(&package, &origin, request);
-        let like = config.as_ref().ok().and_then(|(_, identity)| identity.as_deref());
-        let repository = self.repository(&package, &place, request.repository.as_deref(), like)?;
-        let (config, _) = config?;
+        let (config, like) = self.config_for(&package, &origin, request)?;
+        let repository = self.repository(&package, &place, request.repository.as_deref(), like.as_deref())?;
         if let Some(by_hand) = &request.config_parameters {
             schema::check(&package, SchemaKind::SourceConfig, by_hand)?;
         }
@@ -43,11 +42,12 @@ impl Virtualization {
         let asked = request.snapshot_parameters.clone();
         check_snapshot_parameters(&package, asked.as_ref())?;
         let stored = asked.as_ref().filter(|_| request.store_snapshot_parameters);
-        let row = self.reserve(Source {
+        let source = Source {
             config: Some(self.seal(&config)?),
             snapshot_parameters: stored.map(|value| self.seal(value)).transpose()?,
             ..self.new_source(&request.name, kind, &package, repository.id, (origin, place), &request.parameters)?
-        })?;
+        };
+        let row = self.reserve(source, &request.hooks)?;
         self.begin(JobKind::Link, row, move |run| recipes::link(run, asked).map(Some))
     }
 
@@ -74,7 +74,7 @@ impl Virtualization {
         let (name, parameters) = (&request.name, &request.parameters);
         let source =
             self.new_source(name, Kind::Virtual, &package, repository.id, (place.clone(), place), parameters)?;
-        let row = self.reserve(source)?;
+        let row = self.reserve(source, &request.hooks)?;
         self.begin(JobKind::Provision, row, move |run| {
             recipes::provision(run, from.as_ref().map(|needed| needed.point.clone())).map(Some)
         })
@@ -183,11 +183,17 @@ impl Virtualization {
         })
     }
 
-    /// Takes a name, until the source is made or forgotten.
-    fn reserve(&self, source: Source) -> Answer<Row<Source>> {
-        let id = self.state.write(|edit| match edit.find::<Bookmark>(0, &source.name)? {
-            Some(_) => Err(Problem::new(Code::Exists, format!("there is a bookmark '{}'", source.name))),
-            None => edit.insert(&source),
+    /// Takes a name, until the source is made or forgotten with its hooks.
+    fn reserve(&self, source: Source, hooks: &[NewHook]) -> Answer<Row<Source>> {
+        let hooks = hooks.iter().map(|new| self.new_hook(&source, new)).collect::<Answer<Vec<_>>>()?;
+        let id = self.state.write(|edit| {
+            if edit.find::<Bookmark>(0, &source.name)?.is_some() {
+                return Err(Problem::new(Code::Exists, format!("there is a bookmark '{}'", source.name)));
+            }
+            let id = edit.insert(&source)?;
+            let hooks = hooks.into_iter().map(|hook| Hook { source: id, ..hook });
+            hooks.into_iter().try_for_each(|hook| insert(edit, &source.name, &hook))?;
+            Ok(id)
         })?;
         Ok(Row { id, record: source })
     }

@@ -8,11 +8,11 @@ use cow_api::v1::{self, Code, JobKind, JobLevel, JobReport, Problem, SourceRepor
 use crate::clock;
 use crate::jobs::Ticket;
 use crate::service::Answer;
-use crate::state::Row;
+use crate::state::{Edit, Row};
 use crate::virtualization::Virtualization;
 use crate::virtualization::act::Act;
 use crate::virtualization::journal::{self, Journal, Settled};
-use crate::virtualization::records::{Fault, Source};
+use crate::virtualization::records::{Fault, Hook, Source, Timeflow};
 use crate::virtualization::run::{Job, Run};
 
 /// A source that a job works on, until this is dropped.
@@ -26,12 +26,19 @@ pub struct Occupied {
 impl Drop for Occupied {
     fn drop(&mut self) {
         if self.is_reserved
-            && let Err(problem) = self.by.state.write(|edit| edit.remove::<Source>(self.source))
+            && let Err(problem) = self.by.state.write(|edit| forget(edit, self.source))
         {
             tracing::error!(%problem, "a name stays taken until the next start, which forgets it");
         }
         self.by.busy.lock().remove(&self.source);
     }
+}
+
+/// Forgets a source that never came to be.
+pub fn forget(edit: &Edit<'_>, source: u64) -> Answer<()> {
+    edit.remove_owned::<Timeflow>(source)?;
+    edit.remove_owned::<Hook>(source)?;
+    edit.remove::<Source>(source)
 }
 
 impl Virtualization {

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::time::Time;
+use crate::v1::NewHook;
 
 /// How a source gets its data.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -67,6 +68,9 @@ pub struct LinkSource {
     /// Whether later syncs take them too, when nothing else is said.
     #[serde(default)]
     pub store_snapshot_parameters: bool,
+    /// Hooks that it has from the first sync on.
+    #[serde(default)]
+    pub hooks: Vec<NewHook>,
 }
 
 /// Asks for a VDB.
@@ -93,6 +97,9 @@ pub struct Provision {
     /// The plugin's parameters, as its schema of virtual sources has them.
     #[serde(default)]
     pub parameters: Value,
+    /// Hooks that it has from the beginning.
+    #[serde(default)]
+    pub hooks: Vec<NewHook>,
 }
 
 /// What to do with a dSource or VDB.

@@ -68,6 +68,16 @@ pub struct Request {
     pub body: Vec<u8>,
 }
 
+impl Request {
+    /// Who sent it, once it was let in: over TCP, somebody who knows the token.
+    pub fn who(&self) -> String {
+        match self.transport {
+            Transport::Unix => self.peer.clone(),
+            Transport::Tcp => format!("token from {}", self.peer),
+        }
+    }
+}
+
 /// Writes an answer that has no end in sight, until that fails or there is no more.
 pub type Stream = Box<dyn FnOnce(&mut dyn Write) -> io::Result<()> + Send>;
 

@@ -19,7 +19,7 @@ pub const ROUTES: &[Route] = &[
         takes: Some(schema::<LinkSource>),
         status: 202,
         answers: (JSON, Some(schema::<Job>)),
-        handle: |verbs, call| Ok(json(202, &verbs.virtualization.link(&call.body()?)?)),
+        handle: |verbs, call| Ok(json(202, &verbs.virtualization.link(&call.secret_body()?)?)),
     },
     Route {
         method: Method::Post,
@@ -29,7 +29,7 @@ pub const ROUTES: &[Route] = &[
         takes: Some(schema::<Provision>),
         status: 202,
         answers: (JSON, Some(schema::<Job>)),
-        handle: |verbs, call| Ok(json(202, &verbs.virtualization.provision(&call.body()?)?)),
+        handle: |verbs, call| Ok(json(202, &verbs.virtualization.provision(&call.secret_body()?)?)),
     },
     Route {
         method: Method::Get,
@@ -104,6 +104,6 @@ pub const ROUTES: &[Route] = &[
 ];
 
 fn order(verbs: &Verbs, call: &Call) -> Result<Response, Problem> {
-    let order: SourceOrder = call.body()?;
+    let order: SourceOrder = call.secret_body()?;
     Ok(json(202, &verbs.virtualization.order(call.name("source"), order)?))
 }

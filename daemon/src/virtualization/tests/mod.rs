@@ -110,15 +110,29 @@ impl Site {
         self.virtualization.link(&self.request())
     }
 
+    fn link_with_hooks(&self) -> Answer<v1::Job> {
+        let hooks = vec![new_hook(HookPoint::PreSync), new_hook(HookPoint::PostSync)];
+        self.virtualization.link(&LinkSource { hooks, ..self.request() })
+    }
+
+    fn provision_with_hooks(&self) -> Answer<v1::Job> {
+        let hooks = vec![new_hook(HookPoint::ConfigureClone)];
+        self.virtualization.provision(&Provision { hooks, ..self.provision_request(Some("sales")) })
+    }
+
     fn provision(&self, from: Option<&str>) -> Answer<v1::Job> {
-        self.virtualization.provision(&Provision {
+        self.virtualization.provision(&self.provision_request(from))
+    }
+
+    fn provision_request(&self, from: Option<&str>) -> Provision {
+        Provision {
             name: "test".to_owned(),
             from: from.map(str::to_owned),
             plugin: from.is_none().then(|| "model".to_owned()),
             environment: "h2".to_owned(),
             parameters: json!({"paths": [{"path": "/vdb"}, {"path": "/vdb2", "shared": "part"}]}),
             ..Provision::default()
-        })
+        }
     }
 
     fn hook(&self, name: &str, at: HookPoint) {
@@ -141,10 +155,16 @@ impl Site {
             let flows = view.all::<Timeflow>()?.into_iter();
             let flows = flows.map(|row| format!("{} {} {:?}", row.id, row.record.dataset, row.record.from));
             let points = view.all::<Point>()?.into_iter().map(|row| row.record.name);
-            Ok(sources.chain(flows).chain(points).collect())
+            let hooks = view.all::<Hook>()?.into_iter().map(|row| format!("{} {}", row.record.source, row.record.name));
+            Ok(sources.chain(flows).chain(points).chain(hooks).collect())
         });
         (Seen { forced: Default::default(), ..self.world.seen() }, remembered.unwrap())
     }
+}
+
+fn new_hook(at: HookPoint) -> v1::NewHook {
+    let name = at.as_str().to_owned();
+    v1::NewHook { script: name.clone(), name, at, environment: None, user: None }
 }
 
 /// A workflow: what goes before it, and it.
@@ -209,6 +229,8 @@ fn workflows() -> Vec<Workflow> {
         staged("link", |_| {}, Site::link),
         staged("sync", linked, |site| site.order("sales", SourceOrder::Sync { snapshot_parameters: None })),
         staged("provision", linked, |site| site.provision(Some("sales"))),
+        staged("link with hooks", |_| {}, Site::link_with_hooks),
+        staged("provision with hooks", linked, Site::provision_with_hooks),
         staged("provision empty", |_| {}, |site| site.provision(None)),
         staged("snapshot", provisioned, |site| site.order("test", SourceOrder::Snapshot)),
         staged("refresh", provisioned, |site| site.order("test", SourceOrder::Refresh { to: None })),

@@ -127,5 +127,10 @@ fn hooks_run_where_they_are_told_to_and_keep_their_host() {
     let used_by = |environment| Tenants::used_by(&Tenant(site.virtualization.clone()), environment).unwrap();
     assert_eq!(used_by(3), ["dSource 'sales'"]);
     site.virtualization.remove_hook("sales", "quiet").unwrap();
+    site.done(site.order("test", SourceOrder::Delete { force: false }));
+    site.world.make(Trouble::None);
+    site.done(site.provision_with_hooks());
+    assert!(site.world.log().contains(&"hook configure-clone".to_owned()), "{:?}", site.world.log());
+    assert_eq!(site.virtualization.hooks("test").unwrap().hooks.len(), 1);
     assert_eq!(used_by(3), Vec::<String>::new());
 }

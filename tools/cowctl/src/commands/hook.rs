@@ -1,12 +1,9 @@
 //! `cowctl hook`: scripts of users' own around what is done with a dSource or VDB.
 
-use std::fs;
-use std::io::{self, Read};
-
 use cow_api::v1::{Hook, HookPoint, Hooks, NewHook, path};
 
 use crate::arguments::{Command, Flag, Given};
-use crate::commands::virtualization::{USER, misused, required, table};
+use crate::commands::virtualization::{USER, misused, required, script, table};
 use crate::commands::{NO_HEADER, PARSABLE, Session};
 use crate::failure::Failure;
 use crate::table::Cell;
@@ -68,12 +65,6 @@ fn add(session: &Session<'_>, given: &Given, source: &str, name: &str) -> Result
     };
     let hook: Hook = session.client.post(&path::source_part(source, "hooks"), &hook)?;
     session.output.result("hook", &hook, || session.output.line(&format!("Added hook {name}: {at} of {source}")))
-}
-
-fn script(file: &str) -> Result<String, Failure> {
-    let mut text = String::new();
-    let read = if file == "-" { io::stdin().read_to_string(&mut text).map(|_| text) } else { fs::read_to_string(file) };
-    read.map_err(|error| Failure::usage(format!("cannot read {file}: {error}"), "it must be a file of text for bash"))
 }
 
 fn list(session: &Session<'_>, given: &Given, source: &str) -> Result<(), Failure> {

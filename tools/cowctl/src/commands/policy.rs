@@ -29,7 +29,7 @@ const fn text(long: &'static str, value: &'static str, about: &'static str) -> F
 pub const COMMAND: Command = Command {
     name: "policy",
     about: "Sync, snapshot and refresh by schedule, and keep what a grid says",
-    operands: "list | add NAME KIND | show|set|enable|disable|remove|run NAME | apply|unapply NAME SOURCE...",
+    operands: "list | add NAME KIND | VERB NAME | apply|unapply NAME SOURCE...",
     count: 1..=usize::MAX,
     flags: &[
         SCHEDULE,
@@ -46,7 +46,8 @@ pub const COMMAND: Command = Command {
         NO_HEADER,
         PARSABLE,
     ],
-    more: "Kinds: sync (dSources), snapshot and refresh (VDBs), retention (both).\n\
+    more: "Verbs: show, set, enable, disable, run and remove take a NAME.\n\
+           Kinds: sync (dSources), snapshot and refresh (VDBs), retention (both).\n\
            A schedule has cron's five fields, as in '30 2 * * 1-5', or is @hourly, @daily, @weekly, @monthly or @yearly.\n\
            A retention policy keeps what any of its counts keeps, as 'restic forget' does, and removes the other snapshots;\n\
            never the newest, nor one that is bookmarked, held, mounted or needed by a job. set replaces all its counts.\n\

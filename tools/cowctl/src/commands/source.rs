@@ -5,8 +5,8 @@ use serde_json::Value;
 
 use crate::arguments::{Command, Flag, Given};
 use crate::commands::virtualization::{
-    CONFIG, CONFIG_FILE, ENVIRONMENT, PARAM, PARAM_FILE, PLUGIN, REPOSITORY, SNAPSHOT_PARAM, STAGING, USER, file,
-    give_order, list, misused, parameters, required, show, status,
+    CONFIG, CONFIG_FILE, ENVIRONMENT, HOOK, PARAM, PARAM_FILE, PLUGIN, REPOSITORY, SNAPSHOT_PARAM, STAGING, USER, file,
+    give_order, hooks, list, misused, parameters, required, show, status,
 };
 use crate::commands::{DETACH, NO_HEADER, PARSABLE, Session};
 use crate::failure::Failure;
@@ -36,6 +36,7 @@ pub const COMMAND: Command = Command {
         PARAM_FILE,
         SNAPSHOT_PARAM,
         STORE,
+        HOOK,
         FORCE,
         DETACH,
         NO_HEADER,
@@ -84,6 +85,7 @@ fn link(session: &Session<'_>, given: &Given, name: &str) -> Result<(), Failure>
         parameters: parameters(given)?,
         snapshot_parameters: snapshot_parameters(given)?,
         store_snapshot_parameters: given.has("store"),
+        hooks: hooks(given)?,
     };
     let job: Job = session.client.post(path::LINK, &request)?;
     let job = if given.has("detach") { job } else { follow(session, job)? };

@@ -4,8 +4,8 @@ use cow_api::v1::{Job, Provision, SourceOrder, path};
 
 use crate::arguments::{Command, Flag, Given};
 use crate::commands::virtualization::{
-    ENVIRONMENT, PARAM, PARAM_FILE, PLUGIN, REPOSITORY, USER, give_order, list, misused, parameters, required, show,
-    status,
+    ENVIRONMENT, HOOK, PARAM, PARAM_FILE, PLUGIN, REPOSITORY, USER, give_order, hooks, list, misused, parameters,
+    required, show, status,
 };
 use crate::commands::{DETACH, NO_HEADER, PARSABLE, Session};
 use crate::failure::Failure;
@@ -20,7 +20,7 @@ pub const COMMAND: Command = Command {
     about: "Provision, refresh, rewind and delete VDBs",
     operands: "list | VERB NAME [SNAPSHOT] [OPTION...]",
     count: 1..=3,
-    flags: &[PLUGIN, ENVIRONMENT, USER, REPOSITORY, PARAM, PARAM_FILE, FORCE, DETACH, NO_HEADER, PARSABLE],
+    flags: &[PLUGIN, ENVIRONMENT, USER, REPOSITORY, PARAM, PARAM_FILE, HOOK, FORCE, DETACH, NO_HEADER, PARSABLE],
     more: "Verbs: show, status, snapshot, start, stop, enable, disable and delete take a NAME; provision NAME SNAPSHOT and\n\
            provision-empty NAME make a VDB; refresh and rewind take NAME [SNAPSHOT].\n\
            A snapshot is written by its full name, as SOURCE@TIME, or as SOURCE for the newest; refresh and rewind take\n\
@@ -63,6 +63,7 @@ fn provision(session: &Session<'_>, given: &Given, name: &str, from: Option<&str
         user: text("user"),
         repository: text("repository"),
         parameters: parameters(given)?,
+        hooks: hooks(given)?,
     };
     let job: Job = session.client.post(path::PROVISION, &request)?;
     let job = if given.has("detach") { job } else { follow(session, job)? };

@@ -1,8 +1,10 @@
 //! What the commands of dSources and VDBs have in common.
 
-use std::fs;
+use std::io::Read;
+use std::path::Path;
+use std::{fs, io};
 
-use cow_api::v1::{Job, Source, SourceKind, SourceOrder, SourceStatus, Sources, path};
+use cow_api::v1::{HookPoint, Job, NewHook, Source, SourceKind, SourceOrder, SourceStatus, Sources, path};
 use serde_json::{Map, Value};
 
 use crate::arguments::{Command, Flag, Given};
@@ -22,6 +24,8 @@ pub const CONFIG_FILE: Flag = flag("config-file", "FILE", "Of a source config by
 pub const PARAM: Flag = flag("param", "NAME=VALUE", "Give the plugin a parameter, JSON or text; may be repeated");
 pub const PARAM_FILE: Flag = flag("param-file", "FILE", "Give the plugin its parameters, as JSON");
 pub const SNAPSHOT_PARAM: Flag = flag("snapshot-param-file", "FILE", "Sync with these snapshot parameters, as JSON");
+
+pub const HOOK: Flag = flag("hook", "POINT=FILE", "Have bash do there what is in FILE; may be repeated");
 
 const fn flag(long: &'static str, value: &'static str, about: &'static str) -> Flag {
     Flag { short: None, long, value: Some(value), about }
@@ -62,6 +66,30 @@ pub fn parameters(given: &Given) -> Result<Value, Failure> {
         parameters.insert(name.to_owned(), value);
     }
     Ok(Value::Object(parameters))
+}
+
+/// The hooks that are given, each named as its file is.
+pub fn hooks(given: &Given) -> Result<Vec<NewHook>, Failure> {
+    let hook = |text: &str| {
+        let wrong = || {
+            Failure::usage(format!("'{text}' is no hook"), "write it as POINT=FILE; 'cowctl help hook' lists points")
+        };
+        let (at, file) = text.split_once('=').ok_or_else(wrong)?;
+        let name = Path::new(file).file_stem().and_then(|stem| stem.to_str()).ok_or_else(wrong)?.to_owned();
+        let (at, script) = (HookPoint::parse(at).ok_or_else(wrong)?, script(file)?);
+        Ok(NewHook { name, at, script, environment: None, user: None })
+    };
+    given.values("hook").map(hook).collect()
+}
+
+/// A script, of a file or stdin.
+pub fn script(file: &str) -> Result<String, Failure> {
+    let mut text = String::new();
+    let read = match file {
+        "-" => io::stdin().read_to_string(&mut text).map(|_| text),
+        file => fs::read_to_string(file),
+    };
+    read.map_err(|error| Failure::usage(format!("cannot read {file}: {error}"), "it must be a file of text for bash"))
 }
 
 /// Gives an order and follows its job.
