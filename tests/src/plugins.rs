@@ -184,3 +184,65 @@ pub fn tools() -> Option<PathBuf> {
     }
     Some(dvp)
 }
+
+/// The SDK's tool of the generation that a language belongs to.
+struct Dvp {
+    python: PathBuf,
+    folder: PathBuf,
+}
+
+impl Dvp {
+    /// Fetches it where it is not there yet.
+    fn new(language: Language) -> Option<Self> {
+        let version = match language {
+            Language::Python311 => "5.2.0",
+            Language::Python38 => "4.1.0",
+            Language::Python27 => "3.1.0",
+        };
+        let dvp = Self { python: interpreter(language)?, folder: cache().join(format!("dvp-{version}")) };
+        if !dvp.folder.is_dir() {
+            let draft = dvp.folder.with_extension("new");
+            let _ = fs::remove_dir_all(&draft);
+            let mut pip = Command::new(&dvp.python);
+            pip.args(["-m", "pip", "install", "-q", "--target"]).arg(&draft).arg(format!("dvp=={version}"));
+            if !pip.output().is_ok_and(|output| output.status.success()) || fs::rename(&draft, &dvp.folder).is_err() {
+                eprintln!("skipped: dvp {version} cannot be fetched");
+                return None;
+            }
+        }
+        Some(dvp)
+    }
+
+    /// Runs it in a folder; it must succeed.
+    fn run(&self, folder: &Path, arguments: &[&str]) {
+        // What was installed beside the interpreter's own modules has namespaces, which only this makes known.
+        let program = format!(
+            "import site, sys; site.addsitedir({:?}); \
+             from dlpx.virtualization._internal.cli import delphix_sdk; sys.exit(delphix_sdk())",
+            self.folder
+        );
+        let mut command = Command::new(&self.python);
+        command.arg("-c").arg(program).args(arguments).current_dir(folder).env("HOME", folder);
+        let output = command.output().expect("the interpreter starts");
+        let told = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "dvp {arguments:?}: {told}");
+    }
+}
+
+/// The SDK's own template of a type, with the artifact that `dvp build` makes of it: the folder has `artifact.json`.
+/// `None`, with a word, where the interpreter, the SDK or Java is missing.
+pub fn template(language: Language, plugin_type: &str) -> Option<PathBuf> {
+    settings(language)?;
+    tools()?;
+    let _one_at_a_time = SETTING_UP.lock().unwrap_or_else(PoisonError::into_inner);
+    let dvp = Dvp::new(language)?;
+    let name = format!("made-{plugin_type}-{language}").to_lowercase();
+    let folder = cache().join("templates").join(&name);
+    if !folder.join("artifact.json").is_file() {
+        let _ = fs::remove_dir_all(&folder);
+        fs::create_dir_all(&folder).expect("the cache can be written");
+        dvp.run(&folder, &["init", "-s", plugin_type, "-n", &name, "-t", "UNIX"]);
+        dvp.run(&folder, &["build"]);
+    }
+    Some(folder)
+}

@@ -28,6 +28,11 @@ pub struct Programs {
     pub mount: &'static str,
 }
 
+/// A language, as cowd's configuration and its folder of SDKs name it.
+fn key(language: Language) -> String {
+    language.as_str().to_lowercase()
+}
+
 /// A lab, and a cowd in it, which is there but for the moment after its death.
 pub struct Site {
     /// How it is started.
@@ -57,14 +62,22 @@ impl Site {
         let settings = settings(Language::Python311)?;
         let lab = Lab::new(name, environments.len())?;
         let mut setup = lab.setup(programs.cowd, &lab.folder().join("cow"));
-        setup.config += &format!("[plugins]\npython311 = \"{}\"\n", interpreter(Language::Python311)?.display());
+        let interpreters =
+            Language::ALL.into_iter().filter_map(|language| Some((key(language), interpreter(language)?)));
+        let keys: String = interpreters.map(|(key, python)| format!("{key} = \"{}\"\n", python.display())).collect();
+        setup.config += &format!("[plugins]\n{keys}");
         // A port of its own kind: mounts find the next cowd there.
         setup.flags = vec!["--nfs".to_owned(), format!("{SERVER}:2049")];
         setup.environment = variables(&lab);
         let sdk = setup.folder.join("pool/state/plugins/sdk");
         let daemon = Some(setup.start());
         fs::create_dir_all(&sdk).expect("the state has a folder");
-        symlink(settings.directory.join("sdk/python311"), sdk.join("python311")).expect("the SDK can be lent");
+        for key in Language::ALL.map(key) {
+            let kept = settings.directory.join("sdk").join(&key);
+            if kept.is_dir() {
+                symlink(kept, sdk.join(&key)).expect("the SDK can be lent");
+            }
+        }
         let names = environments.iter().map(|&name| name.to_owned()).collect();
         let site = Self { setup, programs, daemon, environments: names, lab };
         for (number, environment) in environments.iter().enumerate() {
@@ -115,6 +128,11 @@ impl Site {
     /// The number of the newest job; 0 before the first.
     pub fn newest_job(&self) -> u64 {
         self.done("job list -H").split('\t').next().and_then(|id| id.parse().ok()).unwrap_or(0)
+    }
+
+    /// What the newest job logged.
+    pub fn newest_log(&self) -> String {
+        self.ended(&format!("job log {}", self.newest_job())).unwrap_or_default()
     }
 
     /// The same as JSON.

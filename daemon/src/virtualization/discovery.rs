@@ -1,6 +1,7 @@
 //! Discovery: what plugins find on an environment, and what became of what they had found before.
 
 use std::sync::Arc;
+use std::thread;
 use std::time::Duration;
 
 use cow_api::v1::{self, JobKind, JobLevel, JobReport};
@@ -12,12 +13,15 @@ use crate::service::Answer;
 use crate::state::{Record, Row};
 use crate::virtualization::Virtualization;
 use crate::virtualization::environments::Tenants;
+use crate::virtualization::hidden::Hidden;
 use crate::virtualization::journal::Journal;
 use crate::virtualization::library::Shelf;
 use crate::virtualization::outside::Stop;
 use crate::virtualization::records::{Found, Hook, Place, Repository, Source, SourceConfig};
 use crate::virtualization::run::Job;
 
+/// On how many hosts a plugin looks at once.
+const HOSTS_AT_ONCE: usize = 8;
 /// How long whoever makes an environment known waits for plugins to look around.
 const PATIENCE: Duration = Duration::from_mins(10);
 
@@ -52,15 +56,45 @@ impl Virtualization {
                 if ticket.is_cancelled() {
                     return Err(ticket.cancelled());
                 }
-                // What one plugin fails at keeps no other from looking.
-                if let Err(problem) = this.look(ticket, &package, &place) {
-                    let hint = problem.hint.map_or_else(String::new, |hint| format!(" ({hint})"));
-                    ticket.note(JobLevel::Error, format!("{}{hint}", problem.detail));
-                }
+                this.look_if_it_can(ticket, &package, &place);
             }
             Ok(JobReport::Plain)
         };
         self.jobs.start(JobKind::Discover, &name, Box::new(work))
+    }
+
+    /// Begins to look for what a plugin can find on all environments, if there are any.
+    pub fn discover_by(self: &Arc<Self>, plugin: &str) -> Answer<Option<v1::Job>> {
+        let (this, package) = (self.clone(), self.packages.package(plugin)?);
+        let names = self.ground.environments()?;
+        if names.is_empty() {
+            return Ok(None);
+        }
+        let places = names.iter().map(|name| self.ground.place(name, None)).collect::<Answer<Vec<_>>>()?;
+        let name = package.name.clone();
+        let work = move |ticket: &Ticket| {
+            // A host that does not answer holds up those beside it no longer than it takes to notice that.
+            for some in places.chunks(HOSTS_AT_ONCE) {
+                if ticket.is_cancelled() {
+                    return Err(ticket.cancelled());
+                }
+                thread::scope(|scope| {
+                    for place in some {
+                        scope.spawn(|| this.look_if_it_can(ticket, &package, place));
+                    }
+                });
+            }
+            Ok(JobReport::Plain)
+        };
+        self.jobs.start(JobKind::Discover, &name, Box::new(work)).map(Some)
+    }
+
+    /// What one plugin fails at, or on one host, keeps no other from looking: it is told in the log.
+    fn look_if_it_can(&self, ticket: &Ticket, package: &Package, place: &Place) {
+        if let Err(problem) = self.look(ticket, package, place) {
+            let hint = problem.hint.map_or_else(String::new, |hint| format!(" ({hint})"));
+            ticket.note(JobLevel::Error, format!("{}{hint}", problem.detail));
+        }
     }
 
     fn look(&self, ticket: &Ticket, package: &Package, place: &Place) -> Answer<()> {
@@ -69,8 +103,9 @@ impl Virtualization {
         }
         let source_connection = self.ground.connection(place)?;
         let call = Call::DiscoveryRepository { source_connection: source_connection.clone() };
-        let found = self.found(ticket, package, call)?;
-        ticket.note(JobLevel::Info, format!("{}: {} repositories", package.name, found.len()));
+        let host = &source_connection.environment.name;
+        let found = self.found(ticket, package, host, call)?;
+        ticket.note(JobLevel::Info, format!("{} on {host}: {} repositories", package.name, found.len()));
         self.reconcile_found(package, SchemaKind::Repository, place.environment, found, Repository, |row| &mut row.0)?;
         if !package.has(Operation::DiscoverySourceConfig) {
             return Ok(());
@@ -82,22 +117,28 @@ impl Virtualization {
             }
             let repository = Named { name: found.name.clone(), parameters: self.unseal(&found.parameters)? };
             let call = Call::DiscoverySourceConfig { source_connection: source_connection.clone(), repository };
-            let configs = self.found(ticket, package, call)?;
-            ticket.note(JobLevel::Info, format!("{}: {} in {}", package.name, configs.len(), found.name));
+            let configs = self.found(ticket, package, host, call)?;
+            ticket.note(JobLevel::Info, format!("{} on {host}: {} in {}", package.name, configs.len(), found.name));
             self.reconcile_found(package, SchemaKind::SourceConfig, id, configs, SourceConfig, |row| &mut row.0)?;
         }
         Ok(())
     }
 
-    fn found(&self, ticket: &Ticket, package: &Package, call: Call) -> Answer<Vec<Named>> {
+    fn found(&self, ticket: &Ticket, package: &Package, host: &str, call: Call) -> Answer<Vec<Named>> {
         let operation = call.operation().map_or_else(String::new, |operation| operation.to_string());
-        ticket.step(format!("plugin {}: {operation}", package.name));
+        ticket.step(format!("plugin {}: {operation} on {host}", package.name));
         let journal = Journal::new(&self.state, ticket.id());
         let is_cancelled = || ticket.is_cancelled();
         let job = Job { on: self, ticket, journal: &journal, is_cancelled: &is_cancelled };
-        let reply = self.caller.call(package, &call, &Shelf { job: &job, run: None }, &Stop(&is_cancelled));
-        let act = format!("{operation} of plugin {} failed", package.name);
-        reply.and_then(|reply| reply.found()).map_err(|failure| failure.problem(&act))
+        let hidden = Hidden::default();
+        if let Call::DiscoverySourceConfig { repository, .. } = &call {
+            hidden.add(package, SchemaKind::Repository, &repository.parameters);
+        }
+        let shelf = Shelf { job: &job, run: None, hidden: &hidden };
+        let reply = self.caller.call(package, &call, &shelf, &Stop(&is_cancelled));
+        let act = format!("{operation} of plugin {} on {host} failed", package.name);
+        let found = reply.and_then(|reply| reply.found());
+        found.map_err(|failure| hidden.mask_problem(failure.problem(&act)))
     }
 
     /// Brings what is remembered in step with what was found: what is the same by its identity keeps its number.

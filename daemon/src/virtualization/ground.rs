@@ -26,7 +26,7 @@ struct Addresses {
 /// Hosts, by the environments that are known.
 pub struct HostGround {
     environments: Arc<Environments>,
-    /// Options of mount(8).
+    /// Options of mount(8), but for the transport's.
     options: String,
     /// By environment, as they were when it was last asked.
     addresses: Mutex<HashMap<u64, Addresses>>,
@@ -36,7 +36,7 @@ impl HostGround {
     /// Hosts that mount from `port`. Without a way for them to find the lock server, locks are each host's own.
     pub fn new(environments: Arc<Environments>, port: u16, shares_locks: bool) -> Self {
         let locks = if shares_locks { "" } else { ",nolock" };
-        let options = format!("vers=3,proto=tcp,mountproto=tcp,port={port},mountport={port},hard{locks}");
+        let options = format!("vers=3,port={port},mountport={port},hard{locks}");
         Self { environments, options, addresses: Mutex::default() }
     }
 
@@ -74,11 +74,13 @@ impl HostGround {
     }
 
     fn remote(&self, mounted: &Mounted, export: &str, is_cancelled: IsCancelled<'_>) -> Answer<RemoteMount> {
-        let source = match self.addresses(&mounted.place, is_cancelled)?.engine {
-            IpAddr::V4(address) => format!("{address}:{export}"),
-            IpAddr::V6(address) => format!("[{address}]:{export}"),
+        // mount(8) takes `tcp` for IPv4 alone.
+        let (source, transport) = match self.addresses(&mounted.place, is_cancelled)?.engine {
+            IpAddr::V4(address) => (format!("{address}:{export}"), "tcp"),
+            IpAddr::V6(address) => (format!("[{address}]:{export}"), "tcp6"),
         };
-        Ok(RemoteMount { source, path: mounted.path.clone(), options: self.options.clone() })
+        let options = format!("{},proto={transport},mountproto={transport}", self.options);
+        Ok(RemoteMount { source, path: mounted.path.clone(), options })
     }
 
     /// Who a plugin means, by reference alone: it may have made up the rest. Of the user it is the name.
@@ -98,6 +100,10 @@ impl Ground for HostGround {
         let row = self.environments.named(environment)?;
         let target = self.environments.target(row.id, user)?;
         Ok(Place { environment: row.id, user: target.user })
+    }
+
+    fn environments(&self) -> Answer<Vec<String>> {
+        Ok(self.environments.list()?.environments.into_iter().map(|environment| environment.name).collect())
     }
 
     fn name(&self, environment: u64) -> Answer<String> {

@@ -7,6 +7,7 @@ use cow_api::v1::{Code, JobLevel, Problem};
 use crate::plugins::{Credentials, Level, Library, LibraryError, Script, ScriptOutput, Sync as Fetch};
 use crate::service::Answer;
 use crate::virtualization::act::Act;
+use crate::virtualization::hidden::Hidden;
 use crate::virtualization::records::Kind;
 use crate::virtualization::run::{Job, Run};
 
@@ -19,6 +20,8 @@ pub struct Shelf<'r> {
     pub job: &'r Job<'r>,
     /// The recipe; discovery has none.
     pub run: Option<&'r Run<'r>>,
+    /// What is not to be shown of what the plugin tells.
+    pub hidden: &'r Hidden,
 }
 
 impl Shelf<'_> {
@@ -76,11 +79,13 @@ impl Library for Shelf<'_> {
             Level::Info => JobLevel::Info,
             Level::Error => JobLevel::Error,
         };
-        self.job.ticket.note(level, message);
+        self.job.ticket.note(level, self.hidden.mask(message));
     }
 
     fn retrieve_credentials(&self, supplier: &Map<String, Value>) -> Result<Credentials, LibraryError> {
-        self.job.on.ground.credentials(supplier).map_err(told)
+        let credentials = self.job.on.ground.credentials(supplier).map_err(told)?;
+        self.hidden.add_credentials(&credentials);
+        Ok(credentials)
     }
 
     fn upgrade_password(&self, _: &str, _: Option<&str>) -> Result<Map<String, Value>, LibraryError> {

@@ -100,6 +100,8 @@ impl hosts::Control for Copying<'_> {
 pub trait Ground: Send + Sync {
     /// An environment by name, and a user there; its first by default.
     fn place(&self, environment: &str, user: Option<&str>) -> Answer<Place>;
+    /// The names of all environments.
+    fn environments(&self) -> Answer<Vec<String>>;
     /// The name of an environment.
     fn name(&self, environment: u64) -> Answer<String>;
     /// How a plugin is told of a place.

@@ -13,12 +13,13 @@ use crate::clock;
 use crate::jobs::Ticket;
 use crate::plugins::{
     Call, Connection, DirectSource, Linked, LinkedSource, Mount, MountSpecification, Named, Operation, Package, Reply,
-    Script, StagedSource, Virtual, VirtualSource,
+    SchemaKind, Script, StagedSource, Virtual, VirtualSource,
 };
 use crate::service::Answer;
 use crate::state::Row;
 use crate::virtualization::Virtualization;
 use crate::virtualization::act::Act;
+use crate::virtualization::hidden::Hidden;
 use crate::virtualization::journal::Journal;
 use crate::virtualization::library::Shelf;
 use crate::virtualization::outside::{IsCancelled, Stop};
@@ -75,13 +76,35 @@ impl Run<'_> {
         let operation = call.operation().map_or_else(|| "upgrade".to_owned(), |operation| operation.to_string());
         self.step(format!("plugin {}: {operation}", self.package.name))?;
         let act = format!("{operation} of {} failed", self.source.name);
-        let reply = self.job.on.caller.call(
-            &self.package,
-            &call,
-            &Shelf { job: self.job, run: Some(self) },
-            &Stop(self.job.is_cancelled),
-        );
-        reply.map_err(|failure| failure.problem(&act))
+        let hidden = self.hidden(&call)?;
+        let shelf = Shelf { job: self.job, run: Some(self), hidden: &hidden };
+        let reply = self.job.on.caller.call(&self.package, &call, &shelf, &Stop(self.job.is_cancelled));
+        reply.map_err(|failure| hidden.mask_problem(failure.problem(&act)))
+    }
+
+    /// The secrets that the plugin is given with a call.
+    fn hidden(&self, call: &Call) -> Answer<Hidden> {
+        let (hidden, package) = (Hidden::default(), &self.package);
+        let kind = if self.source.is_virtual() { SchemaKind::VirtualSource } else { SchemaKind::LinkedSource };
+        hidden.add(package, kind, &self.parameters()?);
+        hidden.add(package, SchemaKind::Repository, &self.repository.parameters);
+        if let Some(config) = &self.source.config {
+            hidden.add(package, SchemaKind::SourceConfig, &self.job.on.unseal(config)?);
+        }
+        match call {
+            Call::LinkedPreSnapshot { snapshot_parameters: Some(value), .. }
+            | Call::LinkedPostSnapshot { snapshot_parameters: Some(value), .. } => {
+                hidden.add(package, SchemaKind::SnapshotParameters, value);
+            }
+            Call::LinkedPreSourceToPhysical { physical, .. }
+            | Call::LinkedSourceToPhysical { physical, .. }
+            | Call::VirtualPreSourceToPhysical { physical, .. }
+            | Call::VirtualSourceToPhysical { physical, .. } => {
+                hidden.add(package, SchemaKind::VirtualToPhysical, &physical.parameters);
+            }
+            _ => {}
+        }
+        Ok(hidden)
     }
 
     /// Calls an operation if the plugin has it.
@@ -144,7 +167,7 @@ impl Run<'_> {
     fn config(&self) -> Answer<Named> {
         let none = || Named { name: String::new(), parameters: Value::Object(Default::default()) };
         let value = self.source.config.as_ref().map(|config| self.job.on.unseal(config)).transpose()?;
-        Ok(value.map_or_else(none, |value| self.package.named(crate::plugins::SchemaKind::SourceConfig, value)))
+        Ok(value.map_or_else(none, |value| self.package.named(SchemaKind::SourceConfig, value)))
     }
 
     fn connection(&self, place: &Place) -> Answer<Connection> {

@@ -1,6 +1,8 @@
 //! What is told of dSources and VDBs.
 
-use cow_api::v1::{self, JobLevel};
+use std::time::{Duration, Instant};
+
+use cow_api::v1::{self, Code, JobLevel, Problem};
 
 use crate::jobs::Ticket;
 use crate::plugins::{Call, Operation, Status};
@@ -10,6 +12,9 @@ use crate::virtualization::Virtualization;
 use crate::virtualization::journal::Journal;
 use crate::virtualization::records::{BOOKMARK_TAG, Fault, Kind, Point, Repository, Source, Timeflow, Why};
 use crate::virtualization::run::{Job, Run};
+
+/// How long whoever asks for a status waits for the plugin, and what it asks its host.
+const STATUS_TIME_MAX: Duration = if cfg!(test) { Duration::from_millis(200) } else { Duration::from_secs(60) };
 
 impl Virtualization {
     /// All dSources and VDBs.
@@ -65,9 +70,12 @@ impl Virtualization {
         let is_enabled = row.record.is_enabled;
         let ticket = Ticket::new(0, Box::new(|_| {}));
         let journal = Journal::new(&self.state, 0);
-        let job = Job { on: self, ticket: &ticket, journal: &journal, is_cancelled: &|| false };
+        let began = Instant::now();
+        let is_cancelled = || began.elapsed() > STATUS_TIME_MAX;
+        let job = Job { on: self, ticket: &ticket, journal: &journal, is_cancelled: &is_cancelled };
         let run = job.run(row)?;
-        let (is_active, size) = if is_enabled { (is_active(&run)?, size(&run)?) } else { (None, None) };
+        let asked = if is_enabled { is_active(&run).and_then(|is| Ok((is, size(&run)?))) } else { Ok((None, None)) };
+        let (is_active, size) = asked.map_err(|problem| if is_cancelled() { too_long(name) } else { problem })?;
         for line in ticket.lines().iter().filter(|line| line.level == JobLevel::Error) {
             tracing::warn!(source = name, line = line.text, "the plugin says");
         }
@@ -122,6 +130,11 @@ impl Virtualization {
         });
         Ok(v1::Faults { faults: shown.collect() })
     }
+}
+
+fn too_long(name: &str) -> Problem {
+    let detail = format!("the status of {name} took longer than {} s and was given up", STATUS_TIME_MAX.as_secs());
+    Problem::new(Code::HostFailed, detail).with_hint("its host may hang: 'cowctl env refresh' looks at that")
 }
 
 fn is_active(run: &Run<'_>) -> Answer<Option<bool>> {

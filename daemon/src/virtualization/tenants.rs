@@ -55,6 +55,22 @@ impl PluginTenants for Tenant {
         };
         write_all(edit, &uuid, &new, &self.0)
     }
+
+    fn discover(&self, plugin: u64) -> Answer<Option<u64>> {
+        let uuid = self.0.state.read(|view| uuid(view, plugin))?;
+        Ok(self.0.discover_by(&uuid)?.map(|job| job.id))
+    }
+
+    fn forget(&self, edit: &Edit<'_>, plugin: u64) -> Answer<()> {
+        let uuid = uuid(edit, plugin)?;
+        for row in edit.all::<SourceConfig>()?.iter().filter(|row| row.record.0.plugin == uuid) {
+            edit.remove::<SourceConfig>(row.id)?;
+        }
+        for row in edit.all::<Repository>()?.iter().filter(|row| row.record.0.plugin == uuid) {
+            edit.remove::<Repository>(row.id)?;
+        }
+        Ok(())
+    }
 }
 
 fn uuid(view: &View<'_>, plugin: u64) -> Answer<String> {

@@ -18,7 +18,7 @@ const PASSWORD_HASH: &str =
     "$6$cowtests$T72LneypZCDrbtkubtqQSI6swFt3nNO1uHSEWbhINSnPQPXcwrGYwafoz.28TZrtaLmzJI.mkyazpy37NlA7b/";
 /// Dresses the host and serves ssh until its input ends. It is the host's first process: bash, which takes leave of all orphans.
 const SCRIPT: &str = r#"
-folder=$1 name=$2 address=$3
+folder=$1 name=$2 address=$3 address6=$4
 hostname "$name"; mount --make-rprivate / && mount -t proc proc /proc && mount -t tmpfs -o mode=755 run /run || exit 1
 ip link set lo up
 mkdir -p /run/sshd
@@ -28,11 +28,12 @@ for file in passwd shadow group hosts sudoers; do mount --bind "$folder/etc/$fil
 mount --bind "$folder/root" /root && mount --bind "$folder/home" /home || exit 1
 mount --bind "$folder/tmp" /tmp || exit 1
 ip addr add "$address/24" dev eth0 && ip link set eth0 up || exit 1
+ip -6 addr add "$address6/64" dev eth0 nodad
 echo up
 serve() {
     /usr/sbin/sshd -D -e -f /dev/null -h /run/hostkey -o PidFile=none -o UsePAM=no -o StrictModes=no \
         -o AuthorizedKeysFile=/run/authorized -o PermitRootLogin=yes -o PasswordAuthentication=yes -o UseDNS=no \
-        -o ListenAddress="$address" -o MaxStartups=100 </dev/null &
+        -o ListenAddress="$address" -o ListenAddress="$address6" -o MaxStartups=100 </dev/null &
 }
 serve
 while read -r order; do
@@ -60,7 +61,13 @@ impl Host {
         command.args(["--net", "--mount", "--uts", "--pid", "--fork", "--kill-child", "bash", "-c"]);
         // It waits for its network card: that is put into the network of a process that must be there.
         let script = format!("until ip link show eth0 >/dev/null 2>&1; do sleep 0.01; done\n{SCRIPT}");
-        command.args([&script, "bash"]).arg(&folder).args([&name, &address]).stdout(Stdio::piped()).stderr(log);
+        let address6 = address6(number);
+        command
+            .args([&script, "bash"])
+            .arg(&folder)
+            .args([&name, &address, &address6])
+            .stdout(Stdio::piped())
+            .stderr(log);
         let mut process = Tied::start(&mut command);
         let first = first_process(process.child.id());
         let (own, card) = (first.to_string(), format!("vh{number}"));
@@ -96,6 +103,11 @@ impl Host {
     /// Its address in the lab.
     pub fn address(&self) -> String {
         format!("198.51.100.{}", 100 + self.number)
+    }
+
+    /// Its IPv6 address in the lab, where this machine has IPv6.
+    pub fn address6(&self) -> String {
+        address6(self.number)
     }
 
     /// Where this machine has what is the host's own: `tmp`, `root`, `home`, `etc`.
@@ -147,6 +159,10 @@ impl Host {
     pub fn allow(&self, sudoers: &str) {
         fs::write(self.folder.join("etc/sudoers"), sudoers).expect("it can be written");
     }
+}
+
+fn address6(number: usize) -> String {
+    format!("fd00:c0::{}", 100 + number)
 }
 
 /// Whether a process says that it is up.

@@ -70,7 +70,8 @@ impl Lab {
             .args(["-q", "-t", "ed25519", "-N", "", "-C", name, "-f"])
             .arg(folder.join("key")));
         let script = "ip link set lo up && ip link add br0 type bridge stp_state 0 forward_delay 0 && \
-                      ip addr add 198.51.100.1/24 dev br0 && ip link set br0 up && echo up && read -r end";
+                      ip addr add 198.51.100.1/24 dev br0 && ip link set br0 up && \
+                      { ip -6 addr add fd00:c0::1/64 dev br0 nodad || true; } && echo up && read -r end";
         let mut command = Command::new("unshare");
         command.args(["--net", "sh", "-c", script]).stdout(Stdio::piped()).stderr(Stdio::null());
         let mut bridge = Tied::start(&mut command);

@@ -83,6 +83,10 @@ impl Order {
         let (host, export) = source.split_once(":/").ok_or_else(|| format!("{source} is no SERVER:/EXPORT"))?;
         let port = options.iter().find_map(|option| option.strip_prefix("port="));
         let port = port.map_or(Ok(PORT), str::parse)?;
+        // As mount.nfs has it: `tcp` means IPv4.
+        if host.starts_with('[') && !options.iter().any(|option| option == "proto=tcp6") {
+            return Err(format!("Failed to resolve server {host}: Address family for hostname not supported").into());
+        }
         let host = host.trim_matches(['[', ']']);
         let server = (host, port).to_socket_addrs()?.next().ok_or_else(|| format!("{host} has no address"))?;
         let path = fs::canonicalize(path).map_err(|error| format!("{path}: {error}"))?;

@@ -1,5 +1,9 @@
 //! Every workflow of the contract through the real daemon, ssh and NFS, with plugins that write down what is asked of them.
 
 mod arguments;
+mod failures;
+mod ipv6;
 mod orders;
+mod secrets;
+mod templates;
 mod workshop;

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::arguments::{About, Subject};
 use crate::workshop::{Workshop, bash};
@@ -51,12 +51,8 @@ impl Workshop {
             let hooked = self.hooked(self.site.lab.host(2)) + &self.hooked(self.site.lab.host(1));
             let hooks: Vec<&str> =
                 tokens.iter().filter_map(|token| token.strip_prefix('[')?.strip_suffix(']')).collect();
-            assert_eq!(hooked.trim_end().replace('_', "-"), hooks.join(" "), "{line}");
+            assert_eq!(hooked.trim_end(), hooks.join(" "), "{line}");
         }
-    }
-
-    fn file(&self, name: &str, value: &Value) {
-        fs::write(self.site.lab.folder().join(name), value.to_string()).unwrap();
     }
 }
 
@@ -79,7 +75,7 @@ fn every_workflow_calls_a_staged_plugin_in_the_order_of_the_contract() {
             "(create) linked.mount_specification (mount) linked.pre_snapshot (snapshot) linked.post_snapshot",
         )],
     );
-    workshop.hooks("sales");
+    workshop.hooks("sales", false);
     workshop.play(
         &mut sales,
         vec![
@@ -94,6 +90,7 @@ fn every_workflow_calls_a_staged_plugin_in_the_order_of_the_contract() {
     );
     workshop.status(&mut sales, "source status sales", "linked.status linked.source_size");
     workshop.vdb("copy", "witness-staged", true);
+    workshop.keeps_datasets("sales");
     workshop.play(&mut sales, vec![step("source unlink sales", "linked.stop_staging (unmount) (destroy)")]);
     workshop.leaves_nothing();
 }
@@ -115,7 +112,7 @@ fn every_workflow_calls_a_direct_plugin_in_the_order_of_the_contract() {
             "(create) linked.pre_snapshot (snapshot) linked.post_snapshot",
         ))],
     );
-    workshop.hooks("sales");
+    workshop.hooks("sales", false);
     workshop.play(
         &mut sales,
         vec![
@@ -156,7 +153,7 @@ impl Workshop {
                  virtual.pre_snapshot (snapshot) virtual.post_snapshot",
             )],
         );
-        self.hooks("copy");
+        self.hooks("copy", true);
         let first = self.number();
         let physical = json!({ "note": "n" });
         self.file("physical.json", &physical);
@@ -228,6 +225,27 @@ impl Workshop {
                 "[pre-stop] virtual.unconfigure virtual.cleanup [post-stop] (unmount) (destroy)",
             )],
         );
+    }
+
+    /// Neither what a dSource stands on nor what is above it can be changed behind its back.
+    fn keeps_datasets(&self, name: &str) {
+        let before = self.site.done("list -r -t all -o name -H");
+        let snapshot = self.site.snapshots(name)[0].clone();
+        let (whole, folder, verb) = (format!("dsource/{name}/1"), format!("dsource/{name}"), "cowctl source unlink");
+        for (line, hint) in [
+            (format!("destroy -y {whole}"), verb),
+            (format!("destroy -y -r {folder}"), verb),
+            ("destroy -y -r dsource".to_owned(), verb),
+            (format!("destroy -y {snapshot}"), "cowctl help policy"),
+            (format!("rename {snapshot} other"), "cowctl bookmark add"),
+            (format!("rename {whole} other"), "by any name"),
+            ("rename dsource other".to_owned(), "by any name"),
+            (format!("rewind {snapshot}"), "cowctl vdb provision"),
+        ] {
+            let said = self.site.refused(&line);
+            assert!(said.contains(&format!("dSource '{name}' needs it")) && said.contains(hint), "{line}: {said}");
+        }
+        assert_eq!(self.site.done("list -r -t all -o name -H"), before);
     }
 
     /// The life of a VDB that begins with nothing.

@@ -6,26 +6,23 @@ use std::path::PathBuf;
 use cow_tests::hosts::Host;
 use cow_tests::plugins::fixtures;
 use cow_tests::site::{Programs, Site};
-use cowd::secrets::{Key, Secret};
-use cowd::state::{Record, State};
-use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde_json::Value;
 
-/// All points of hooks.
-const POINTS: [&str; 13] = [
-    "pre_sync",
-    "post_sync",
-    "pre_snapshot",
-    "post_snapshot",
-    "configure_clone",
-    "pre_refresh",
-    "post_refresh",
-    "pre_rollback",
-    "post_rollback",
-    "pre_start",
-    "post_start",
-    "pre_stop",
-    "post_stop",
+/// The points of hooks of a dSource.
+const POINTS_OF_LINKED: [&str; 2] = ["pre-sync", "post-sync"];
+/// Those of a VDB.
+const POINTS_OF_VIRTUAL: [&str; 11] = [
+    "pre-snapshot",
+    "post-snapshot",
+    "configure-clone",
+    "pre-refresh",
+    "post-refresh",
+    "pre-rollback",
+    "post-rollback",
+    "pre-start",
+    "post-start",
+    "pre-stop",
+    "post-stop",
 ];
 
 /// What this tests.
@@ -40,43 +37,6 @@ pub struct Workshop {
     /// Hosts and cowd.
     pub site: Site,
     control: PathBuf,
-}
-
-/// A hook, as the state keeps it.
-#[derive(Serialize, Deserialize)]
-struct Hook {
-    source: u64,
-    at: String,
-    name: String,
-    script: String,
-}
-
-impl Record for Hook {
-    const TABLE: &'static str = "hook";
-    const NOUN: &'static str = "hook";
-
-    fn key(&self) -> String {
-        format!("{} {}", self.at, self.name)
-    }
-
-    fn owner(&self) -> u64 {
-        self.source
-    }
-}
-
-/// A source, as far as its name.
-#[derive(Serialize, Deserialize)]
-struct Named {
-    name: String,
-}
-
-impl Record for Named {
-    const TABLE: &'static str = "source";
-    const NOUN: &'static str = "source";
-
-    fn key(&self) -> String {
-        self.name.clone()
-    }
 }
 
 impl Workshop {
@@ -94,9 +54,7 @@ impl Workshop {
             let folder = workshop.write_plugin(plugin_type);
             workshop.site.done(&format!("plugin install {}", folder.display()));
         }
-        for environment in ["source", "target"] {
-            workshop.site.done(&format!("env refresh {environment}"));
-        }
+        // What is installed looks at all hosts by itself: nobody asks for another look here.
         Some(workshop)
     }
 
@@ -131,22 +89,33 @@ impl Workshop {
         lines.map(|line| token(line["text"].as_str().unwrap())).collect()
     }
 
+    /// Lets the plugin fail at an operation's next call, `before` or `after` its work.
+    pub fn fail(&self, operation: &str, moment: &str) {
+        fs::write(self.control.join("fail"), format!("{operation} {moment}")).unwrap();
+    }
+
+    /// Whether the failure that was ordered is still to come; it does not come any more.
+    pub fn takes_failure_back(&self) -> bool {
+        fs::remove_file(self.control.join("fail")).is_ok()
+    }
+
     /// Adds a hook at every point, which tells its host's file `hooks` where it was.
-    pub fn hooks(&self, source: &str) {
-        let directory = self.site.setup.folder.join("pool/state");
-        let state = State::open(&directory).unwrap();
-        let key = Key::load_or_create(&directory.join("key")).unwrap();
-        state
-            .write(|edit| {
-                let source = edit.named::<Named>(source)?.id;
-                for at in POINTS {
-                    let script = json!(format!("echo {at} >>$HOME/hooks")).to_string();
-                    let script = key.seal(&Secret::new(script), "a plugin's data").unwrap();
-                    edit.insert(&Hook { source, at: at.to_owned(), name: "h".to_owned(), script })?;
-                }
-                Ok(())
-            })
-            .unwrap();
+    pub fn hooks(&self, source: &str, is_virtual: bool) {
+        for at in if is_virtual { &POINTS_OF_VIRTUAL[..] } else { &POINTS_OF_LINKED } {
+            self.add_hook(source, at, &format!("echo {at} >>$HOME/hooks"));
+        }
+    }
+
+    /// Adds a hook that is called as its point.
+    pub fn add_hook(&self, source: &str, at: &str, script: &str) {
+        let file = self.site.lab.folder().join("hook");
+        fs::write(&file, script).unwrap();
+        self.site.done(&format!("hook add {source} {at} --at {at} --script-file {}", file.display()));
+    }
+
+    /// A file of parameters, in the site's folder.
+    pub fn file(&self, name: &str, value: &Value) {
+        fs::write(self.site.lab.folder().join(name), value.to_string()).unwrap();
     }
 
     /// What hooks told on a host since this was last asked.

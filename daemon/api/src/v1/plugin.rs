@@ -42,6 +42,9 @@ pub struct Plugin {
     pub installed: Time,
     /// What uses it, as `dSource 'prod'`.
     pub used_by: Vec<String>,
+    /// The job that looks on all environments for what it can find, in the answer to its installation or upgrade.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub discovery: Option<u64>,
 }
 
 /// All plugins.

@@ -6,7 +6,7 @@ use crate::control::call::Call;
 use crate::control::http::{Method, Response};
 use crate::control::route::{JSON, Query, QueryKind, Route, json, schema};
 use crate::service::How;
-use crate::virtualization::Verbs;
+use crate::virtualization::{Deed, Verbs};
 
 /// Differences in one answer, where no limit is given.
 const DIFFERENCES: u64 = 100_000;
@@ -138,15 +138,18 @@ fn set(verbs: &Verbs, call: &Call) -> Result<Response, Problem> {
 }
 
 fn destroy(verbs: &Verbs, call: &Call) -> Result<Response, Problem> {
+    verbs.virtualization.check_dataset(call.name("dataset"), Deed::Destroy)?;
     Ok(json(200, &verbs.service.destroy_dataset(call.name("dataset"), how(call)?)?))
 }
 
 fn rename(verbs: &Verbs, call: &Call) -> Result<Response, Problem> {
     let rename: Rename = call.body()?;
+    verbs.virtualization.check_dataset(call.name("dataset"), Deed::Rename)?;
     Ok(json(200, &verbs.service.rename_dataset(call.name("dataset"), &rename.to)?))
 }
 
 fn rewind(verbs: &Verbs, call: &Call) -> Result<Response, Problem> {
+    verbs.virtualization.check_dataset(call.name("dataset"), Deed::Rewind)?;
     Ok(json(200, &verbs.service.rewind(call.name("dataset"), &call.body()?)?))
 }
 

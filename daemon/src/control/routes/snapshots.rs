@@ -6,7 +6,7 @@ use crate::control::call::Call;
 use crate::control::http::{Method, Response};
 use crate::control::route::{JSON, Query, QueryKind, Route, json, schema};
 use crate::control::routes::datasets::how;
-use crate::virtualization::Verbs;
+use crate::virtualization::{Deed, Verbs};
 
 /// The routes.
 pub const ROUTES: &[Route] = &[
@@ -95,11 +95,13 @@ fn get(verbs: &Verbs, call: &Call) -> Result<Response, Problem> {
 }
 
 fn destroy(verbs: &Verbs, call: &Call) -> Result<Response, Problem> {
+    verbs.virtualization.check_snapshot(call.name("snapshot"), Deed::Destroy)?;
     Ok(json(200, &verbs.service.destroy_snapshot(call.name("snapshot"), how(call)?)?))
 }
 
 fn rename(verbs: &Verbs, call: &Call) -> Result<Response, Problem> {
     let rename: Rename = call.body()?;
+    verbs.virtualization.check_snapshot(call.name("snapshot"), Deed::Rename)?;
     Ok(json(200, &verbs.service.rename_snapshot(call.name("snapshot"), &rename.to)?))
 }
 

@@ -33,6 +33,10 @@ pub trait PluginTenants: Send + Sync {
     fn objects(&self, plugin: u64) -> Answer<Vec<Object>>;
     /// Puts upgraded data in place of what [`PluginTenants::objects`] gave, as a part of the write that upgrades the plugin.
     fn replace(&self, edit: &Edit<'_>, plugin: u64, objects: &[Object]) -> Answer<()>;
+    /// Begins to look for what a plugin that was installed or upgraded can find. The job's number, if there is one.
+    fn discover(&self, plugin: u64) -> Answer<Option<u64>>;
+    /// Forgets what a plugin had found, as a part of the write that removes it.
+    fn forget(&self, edit: &Edit<'_>, plugin: u64) -> Answer<()>;
 }
 
 /// The plugins that are installed.
@@ -123,7 +127,17 @@ impl Plugins {
         let record = PluginRecord { package, installed: clock::time(clock::now()) };
         let id = self.state.write(|edit| edit.insert(&record)).inspect_err(|_| self.discard(&record.package))?;
         tracing::info!(plugin = record.package.name, build = %record.package.build_number, "installed a plugin");
-        self.shown(&Row { id, record })
+        self.looking(&Row { id, record })
+    }
+
+    /// A plugin that is new or changed looks at all environments; that it cannot yet is no failure of that change.
+    fn looking(&self, row: &Row<PluginRecord>) -> Answer<v1::Plugin> {
+        let begun = self.tenants.get().map_or(Ok(None), |tenants| tenants.discover(row.id));
+        let discovery = begun.unwrap_or_else(|problem| {
+            tracing::warn!(plugin = row.record.package.name, %problem, "cannot look for what a plugin finds");
+            None
+        });
+        Ok(v1::Plugin { discovery, ..self.shown(row)? })
     }
 
     /// Puts a newer build in the place of a plugin that is installed, and migrates the data of what uses it.
@@ -143,7 +157,7 @@ impl Plugins {
         self.discard(&row.record.package);
         row.record = record;
         tracing::info!(plugin = row.record.package.name, build = %row.record.package.build_number, "upgraded a plugin");
-        self.shown(&row)
+        self.looking(&row)
     }
 
     /// Upgrades a plugin, or installs it where it is not: what `dvp upload` asks for.
@@ -174,7 +188,10 @@ impl Plugins {
             let detail = format!("cannot remove plugin '{name}': {} use it", shown.used_by.join(", "));
             return Err(Problem::new(Code::Conflict, detail).with_hint("delete or unlink them first"));
         }
-        self.state.write(|edit| edit.remove::<PluginRecord>(row.id))?;
+        self.state.write(|edit| {
+            self.tenants.get().map_or(Ok(()), |tenants| tenants.forget(edit, row.id))?;
+            edit.remove::<PluginRecord>(row.id)
+        })?;
         self.discard(&row.record.package);
         Ok(shown)
     }

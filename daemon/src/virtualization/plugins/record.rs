@@ -48,5 +48,6 @@ pub fn shown(record: &PluginRecord, used_by: Vec<String>) -> Plugin {
         migration_ids: package.manifest.migration_ids.clone(),
         installed: record.installed,
         used_by,
+        discovery: None,
     }
 }

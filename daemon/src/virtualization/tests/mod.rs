@@ -1,5 +1,6 @@
 //! Every workflow against a world in memory: in order, with every call failing in turn, and with cowd killed at each.
 
+mod asked;
 mod names;
 mod policies;
 mod world;

@@ -29,6 +29,8 @@ pub enum Trouble {
     FailAfter(usize),
     /// From that call on nothing is done and nothing answers: cowd is killed.
     Kill(usize),
+    /// The plugin does not answer until it is ended.
+    Hang,
 }
 
 /// What can be seen of the world, but for what nobody has to undo.
@@ -277,6 +279,10 @@ impl Ground for World {
         Ok(Self::place(environment.trim_start_matches('h').parse().unwrap()))
     }
 
+    fn environments(&self) -> Answer<Vec<String>> {
+        Ok(vec!["h1".to_owned(), "h2".to_owned()])
+    }
+
     fn name(&self, environment: u64) -> Answer<String> {
         Ok(format!("h{environment}"))
     }
@@ -345,7 +351,13 @@ impl Ground for World {
 }
 
 impl Caller for World {
-    fn call(&self, _: &Package, call: &Call, library: &dyn Library, _: &dyn Control) -> Result<Reply, Failure> {
+    fn call(&self, _: &Package, call: &Call, library: &dyn Library, control: &dyn Control) -> Result<Reply, Failure> {
+        if self.inner.lock().trouble == Trouble::Hang {
+            while !control.is_cancelled() {
+                std::thread::sleep(std::time::Duration::from_millis(5));
+            }
+            return Err(Failure::Cancelled);
+        }
         let operation = call.operation().unwrap();
         let path = path_of(call);
         let run = |seen: &mut Seen, runs: bool| {

@@ -1,10 +1,14 @@
 //! `cowctl plugin`: what knows a kind of data.
 
-use cow_api::v1::{InstallPlugin, Plugin, PluginLanguage, PluginSchema, Plugins, SetUpPlugins, path};
+use cow_api::v1::{
+    InstallPlugin, Job, JobLevel, JobLog, Plugin, PluginLanguage, PluginSchema, Plugins, SetUpPlugins, path,
+};
 
 use crate::arguments::{Command, Flag, Given};
-use crate::commands::{NO_HEADER, Session, absolute_directory};
+use crate::commands::{DETACH, NO_HEADER, Session, absolute_directory};
 use crate::failure::Failure;
+use crate::follow::follow;
+use crate::output::one_line;
 use crate::table::{Cell, Style, Table};
 
 pub const COMMAND: Command = Command {
@@ -19,6 +23,7 @@ pub const COMMAND: Command = Command {
             value: Some("DIR"),
             about: "Fetch nothing from a registry: all wheels are in DIR (setup)",
         },
+        DETACH,
         NO_HEADER,
     ],
     more: "PATH is a plugin's source folder, or the artifact.json of 'dvp build', on cowd's host. setup fetches the SDK of\n\
@@ -49,9 +54,23 @@ fn run(session: &Session<'_>, given: &Given) -> Result<(), Failure> {
             return Err(Failure::usage(detail, "'cowctl help plugin' lists what there is"));
         }
     };
+    if let Some(id) = plugin.discovery.filter(|_| !given.has("detach")) {
+        discovered(session, id)?;
+    }
     session.output.result("plugin", &plugin, || {
         session.output.line(&format!("{did} plugin {}, build {}", plugin.name, plugin.build_number))
     })
+}
+
+/// Waits until a plugin has looked at all environments, and tells what it failed at: it is installed all the same.
+fn discovered(session: &Session<'_>, id: u64) -> Result<(), Failure> {
+    let job: Job = session.client.get(&path::job(id))?;
+    let job = follow(session, job)?;
+    let log: JobLog = session.client.get(&path::job_log(job.id))?;
+    for line in log.lines.iter().filter(|line| line.level == JobLevel::Error) {
+        session.output.note(&format!("cowctl: {}", one_line(&line.text)));
+    }
+    Ok(())
 }
 
 fn set_up(session: &Session<'_>, given: &Given, language: &str) -> Result<(), Failure> {
