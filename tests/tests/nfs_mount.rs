@@ -217,6 +217,40 @@ fn a_file_that_is_open_stays_when_its_name_goes() {
 }
 
 #[test]
+fn who_opens_a_name_as_it_goes_reads_the_file_or_finds_none() {
+    in_namespace("who_opens_a_name_as_it_goes_reads_the_file_or_finds_none", || {
+        let mounted = Mounted::new("going");
+        let (path, aside, is_done) = (mounted.path.join("f"), mounted.path.join("g"), AtomicBool::new(false));
+        let found = thread::scope(|scope| {
+            let read = || {
+                let mut found = 0;
+                while !is_done.load(Ordering::Relaxed) {
+                    match fs::read(&path) {
+                        Ok(bytes) => {
+                            assert_eq!(bytes, b"one");
+                            found += 1;
+                        }
+                        Err(error) => assert_eq!(error.kind(), std::io::ErrorKind::NotFound, "{error}"),
+                    }
+                }
+                found
+            };
+            let readers: Vec<_> = (0..4).map(|_| scope.spawn(read)).collect();
+            for _ in 0..200 {
+                fs::write(&aside, "one").unwrap();
+                fs::rename(&aside, &path).unwrap();
+                thread::sleep(Duration::from_millis(5));
+                fs::remove_file(&path).unwrap();
+            }
+            is_done.store(true, Ordering::Relaxed);
+            readers.into_iter().map(|reader| reader.join().unwrap()).sum::<usize>()
+        });
+        assert!(found > 100, "{found}");
+        mounted.unmount();
+    });
+}
+
+#[test]
 fn what_was_closed_is_durable_though_server_and_mount_end() {
     in_namespace("what_was_closed_is_durable_though_server_and_mount_end", || {
         let mut mounted = Mounted::new("closed");

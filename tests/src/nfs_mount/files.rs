@@ -2,9 +2,10 @@
 //!
 //! Invariant: a file that is open keeps its content when it loses its last name.
 
+use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use fuser::{Errno, FileAttr, FileType, Request};
+use fuser::{Errno, FileAttr, FileType, INodeNo, Request};
 
 use crate::nfs_client::{
     Call, Entry, Handle, Outcome, Reader, Stable, User, WireAttributes, WireTime, decode_read, decode_written,
@@ -38,9 +39,31 @@ pub struct Files {
     pub server: Server,
     /// Their numbers.
     pub nodes: Nodes,
+    /// Shared by who opens a file, alone for who takes a name away: one of them is first.
+    names: RwLock<()>,
 }
 
 impl Files {
+    /// Those of a server, of which the kernel knows these.
+    pub fn new(server: Server, nodes: Nodes) -> Self {
+        Self { server, nodes, names: RwLock::default() }
+    }
+
+    fn opening(&self) -> RwLockReadGuard<'_, ()> {
+        self.names.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn removing(&self) -> RwLockWriteGuard<'_, ()> {
+        self.names.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Opens a file. Of one that went since its name was looked up, the kernel is told so, and looks the name up again.
+    pub fn open(&self, user: User, number: INodeNo) -> Done<u64> {
+        let _opening = self.opening();
+        self.attributes(&user, &self.nodes.handle(number)?)?;
+        Ok(self.nodes.open(number, Opening::File(user)))
+    }
+
     /// Calls and decodes.
     pub fn ask<T>(&self, user: &User, call: &Call, decode: impl Fn(&mut Reader<'_>) -> Outcome<T>) -> Done<T> {
         self.server.ask(user, call, decode).0
@@ -58,6 +81,14 @@ impl Files {
             (Ok(done), _) => Ok(Some(done)),
             (Err(errno), true) if i32::from(errno) == i32::from(failure) => Ok(None),
             (Err(errno), _) => Err(errno),
+        }
+    }
+
+    /// Closes a file, and removes it if it was there only for those who had it open.
+    pub fn close(&self, user: &User, number: INodeNo, descriptor: u64) {
+        let _removing = self.removing();
+        if let Some((directory, name)) = self.nodes.close(number, descriptor) {
+            let _ = self.ask_once(user, &Call::remove(&directory, &name), Errno::ENOENT, |_| Ok(()));
         }
     }
 
@@ -166,8 +197,8 @@ impl Files {
         }
     }
 
-    /// Gives a file that is open another name, if it is about to lose the last one.
-    pub fn keep_open(&self, user: &User, directory: &Handle, name: &[u8]) -> Done<bool> {
+    /// Gives a file that is open another name, if it is about to lose the last one; nobody may open it meanwhile.
+    fn keep_open(&self, user: &User, directory: &Handle, name: &[u8]) -> Done<bool> {
         let Ok((handle, attributes)) = self.look_up(user, directory, name) else { return Ok(false) };
         if attributes.nlink > 1 || !self.nodes.is_open(&handle) {
             return Ok(false);
@@ -178,13 +209,24 @@ impl Files {
         Ok(true)
     }
 
-    /// RENAME.
-    pub fn move_name(&self, user: &User, from: (&Handle, &[u8]), to: (&Handle, &[u8])) -> Done<()> {
+    /// Gives a file another name, which the file that has it loses.
+    pub fn rename(&self, user: &User, from: (&Handle, &[u8]), to: (&Handle, &[u8])) -> Done<()> {
+        let _removing = self.removing();
+        let (source, target) = (self.look_up(user, from.0, from.1)?, self.look_up(user, to.0, to.1));
+        // Two names of one file: nothing is to be done, and nothing lost.
+        if !target.is_ok_and(|target| target.0 == source.0) {
+            self.keep_open(user, to.0, to.1)?;
+        }
+        self.move_name(user, from, to)
+    }
+
+    fn move_name(&self, user: &User, from: (&Handle, &[u8]), to: (&Handle, &[u8])) -> Done<()> {
         self.ask_once(user, &Call::rename(from.0, from.1, to.0, to.1), Errno::ENOENT, |_| Ok(())).map(drop)
     }
 
     /// Removes a name.
     pub fn remove(&self, user: &User, directory: &Handle, name: &[u8]) -> Done<()> {
+        let _removing = self.removing();
         if self.keep_open(user, directory, name)? {
             return Ok(());
         }

@@ -33,7 +33,7 @@ pub struct Front(Arc<Files>);
 impl Front {
     /// A mount of a server's directory.
     pub fn new(server: Server, root: Handle) -> Self {
-        let inner = Arc::new(Files { server, nodes: Nodes::new(root) });
+        let inner = Arc::new(Files::new(server, Nodes::new(root)));
         let weak = Arc::downgrade(&inner);
         thread::spawn(move || {
             loop {
@@ -203,16 +203,10 @@ impl Filesystem for Front {
         let user = user(request);
         let done = self.0.nodes.handle(parent).and_then(|from| {
             let to = self.0.nodes.handle(newparent)?;
-            let (name, new_name) = (name.as_bytes(), newname.as_bytes());
             if !flags.is_empty() {
                 return Err(Errno::EINVAL);
             }
-            let (source, target) = (self.0.look_up(&user, &from, name)?, self.0.look_up(&user, &to, new_name));
-            // Two names of one file: nothing is to be done, and nothing lost.
-            if !target.is_ok_and(|target| target.0 == source.0) {
-                self.0.keep_open(&user, &to, new_name)?;
-            }
-            self.0.move_name(&user, (&from, name), (&to, new_name))
+            self.0.rename(&user, (&from, name.as_bytes()), (&to, newname.as_bytes()))
         });
         empty(reply, done);
     }
@@ -254,7 +248,10 @@ impl Filesystem for Front {
     }
 
     fn open(&self, request: &Request, ino: INodeNo, _: OpenFlags, reply: ReplyOpen) {
-        reply.opened(FileHandle(self.0.nodes.open(ino, Opening::File(user(request)))), FopenFlags::empty());
+        match self.0.open(user(request), ino) {
+            Ok(descriptor) => reply.opened(FileHandle(descriptor), FopenFlags::empty()),
+            Err(errno) => reply.error(errno),
+        }
     }
 
     fn read(
@@ -310,9 +307,7 @@ impl Filesystem for Front {
         reply: ReplyEmpty,
     ) {
         let user = self.0.opener(fh.0, request);
-        if let Some((directory, name)) = self.0.nodes.close(ino, fh.0) {
-            let _ = self.0.ask_once(&user, &Call::remove(&directory, &name), Errno::ENOENT, |_| Ok(()));
-        }
+        self.0.close(&user, ino, fh.0);
         reply.ok();
     }
 
