@@ -156,6 +156,8 @@ fn two_copies(site: &Site, sums: &str) {
         assert_eq!(database.sql("SELECT name FROM mine"), name);
     }
     assert!(Database::source(site).sql("SELECT to_regclass('mine') IS NULL") == "t");
+    let shown = site.json("vdb show one")["config"].clone();
+    assert_eq!(shown, format!("PostgreSQL at port {}", one.port), "users are told where it is");
 
     // One is refreshed to what the source is by then, and the other does not mind.
     Database::source(site).program("pgbench", "-n -t 50 postgres");

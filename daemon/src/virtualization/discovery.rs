@@ -34,7 +34,10 @@ impl Tenants for Tenant {
         let uses = |row: &Row<Source>| {
             let hooks = hooks.iter().filter(|hook| hook.record.source == row.id);
             let of_hooks = hooks.filter_map(|hook| hook.record.place.as_ref());
-            [&row.record.origin, &row.record.place].into_iter().chain(of_hooks).any(|at| at.environment == environment)
+            // Its plugin may mount it on hosts besides its own.
+            let of_mounts = row.record.mounts.iter().map(|mounted| &mounted.place);
+            let mut places = [&row.record.origin, &row.record.place].into_iter().chain(of_hooks).chain(of_mounts);
+            places.any(|at| at.environment == environment)
         };
         let used = sources.iter().filter(|row| uses(row));
         Ok(used.map(|row| row.record.describe()).collect())

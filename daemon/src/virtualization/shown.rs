@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use cow_api::v1::{self, Code, JobLevel, Problem};
 
 use crate::jobs::Ticket;
-use crate::plugins::{Call, Operation, Status};
+use crate::plugins::{Call, Operation, SchemaKind, Status};
 use crate::service::Answer;
 use crate::state::Row;
 use crate::virtualization::Virtualization;
@@ -40,6 +40,10 @@ impl Virtualization {
             .mounts
             .iter()
             .map(|mounted| Ok(format!("{}:{}", self.ground.name(mounted.place.environment)?, mounted.path)));
+        let package = self.packages.package(&source.plugin).ok();
+        let config = source.config.as_ref().map(|sealed| self.unseal(sealed)).transpose()?;
+        let config = config.zip(package.as_ref());
+        let config = config.map(|(value, package)| package.named(SchemaKind::SourceConfig, value).name);
         Ok(v1::Source {
             name: source.name.clone(),
             kind: match source.kind {
@@ -47,13 +51,11 @@ impl Virtualization {
                 Kind::Direct => v1::SourceKind::Direct,
                 Kind::Virtual => v1::SourceKind::Virtual,
             },
-            plugin: self
-                .packages
-                .package(&source.plugin)
-                .map_or_else(|_| source.plugin.clone(), |found| found.name.clone()),
+            plugin: package.map_or_else(|| source.plugin.clone(), |found| found.name.clone()),
             environment: self.ground.name(source.place.environment)?,
             user: source.place.user.clone(),
             repository,
+            config: config.filter(|name| !name.is_empty()),
             dataset: timeflow.as_ref().map(|row| row.record.dataset.clone()),
             from: timeflow.and_then(|row| row.record.from),
             is_enabled: source.is_enabled,

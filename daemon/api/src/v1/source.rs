@@ -175,6 +175,9 @@ pub struct Source {
     pub user: String,
     /// The repository's name.
     pub repository: String,
+    /// What its plugin calls the data there, as where a VDB can be reached.
+    #[serde(default)]
+    pub config: Option<String>,
     /// The dataset of its current timeflow.
     #[serde(default)]
     pub dataset: Option<String>,

@@ -169,6 +169,7 @@ fn show(session: &Session<'_>, environment: &Environment) -> Result<(), Failure>
         ("users", users.join(", ")),
         ("host key", environment.host_key.clone()),
         ("toolkit", environment.toolkit.clone()),
+        ("reference", environment.reference.clone()),
         ("system", facts.system.clone()),
         ("kernel", facts.kernel.clone()),
         ("hostname", facts.hostname.clone()),

@@ -152,6 +152,7 @@ pub fn show(session: &Session<'_>, name: &str) -> Result<(), Failure> {
             ("environment", Cell::text(&source.environment)),
             ("user", Cell::text(&source.user)),
             ("repository", Cell::text(&source.repository)),
+            ("config", Cell::of(source.config.as_ref(), Cell::text)),
             ("state", Cell::text(state(&source))),
             ("dataset", Cell::of(source.dataset.as_ref(), Cell::text)),
             ("from", Cell::of(source.from.as_ref(), Cell::text)),
