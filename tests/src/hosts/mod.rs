@@ -88,7 +88,7 @@ impl Lab {
     }
 
     /// The process whose network is the lab's.
-    fn network(&self) -> u32 {
+    pub fn network(&self) -> u32 {
         self.bridge.child.id()
     }
 
