@@ -1,7 +1,7 @@
 //! Who asked for what: a record of each request that is to change something.
 //!
-//! Invariant: a request is recorded before it is carried out, so that one which ended cowd is known too; records are
-//! bounded by number and age; and none holds more of a request than its names.
+//! Invariant: a request is recorded before it is carried out, so that one which ended cowd is known too (a loss of power may
+//! take the last records); records are bounded by number and age; and none holds more of a request than its names.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -95,7 +95,7 @@ impl Actions {
 
     /// Records what came of it: nothing or a job, or why not.
     pub fn end(&self, id: u64, outcome: Result<Option<u64>, &Problem>) {
-        let ended = self.state.write(|edit| {
+        let ended = self.state.note(|edit| {
             let mut row = edit.get::<Recorded>(id)?;
             conclude(&mut row.record.action, outcome);
             edit.update(id, &row.record)
@@ -128,7 +128,7 @@ impl Actions {
             job_state: None,
         };
         change(&mut action);
-        let written = self.state.write(|edit| {
+        let written = self.state.note(|edit| {
             let id = edit.insert(&Recorded { number, action })?;
             self.forget(edit, id, at)?;
             Ok(id)

@@ -79,14 +79,31 @@ impl State {
 
     /// Changes the state: all that `work` does or, when it fails, nothing. Durable on return.
     pub fn write<T>(&self, work: impl FnOnce(&Edit<'_>) -> Result<T, Problem>) -> Result<T, Problem> {
-        const ACT: &str = "cannot write cowd's state";
-        let mut connection = self.connection.lock();
-        let transaction =
-            connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(|error| failed(ACT, error))?;
-        let answer = work(&Edit { view: View { connection: &transaction } })?;
-        transaction.commit().map_err(|error| failed(ACT, error))?;
-        Ok(answer)
+        change(&mut self.connection.lock(), work)
     }
+
+    /// The same without waiting for the disk: it outlives the end of cowd, but the last of it may be lost with power. For
+    /// what is only told.
+    pub fn note<T>(&self, work: impl FnOnce(&Edit<'_>) -> Result<T, Problem>) -> Result<T, Problem> {
+        let mut connection = self.connection.lock();
+        let set = |connection: &Connection, how: &str| {
+            connection.pragma_update(None, "synchronous", how).map_err(|error| failed(ACT, error))
+        };
+        set(&connection, "NORMAL")?;
+        let outcome = change(&mut connection, work);
+        set(&connection, "FULL")?;
+        outcome
+    }
+}
+
+const ACT: &str = "cannot write cowd's state";
+
+fn change<T>(connection: &mut Connection, work: impl FnOnce(&Edit<'_>) -> Result<T, Problem>) -> Result<T, Problem> {
+    let transaction =
+        connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(|error| failed(ACT, error))?;
+    let answer = work(&Edit { view: View { connection: &transaction } })?;
+    transaction.commit().map_err(|error| failed(ACT, error))?;
+    Ok(answer)
 }
 
 #[cfg(test)]

@@ -96,3 +96,16 @@ fn what_is_no_state_of_ours_is_refused_and_left_alone() {
     assert_eq!(code(), Code::Corrupt);
     assert_eq!(std::fs::read(&path).unwrap(), [7_u8; 8192]);
 }
+
+#[test]
+fn a_note_is_there_at_once_and_what_comes_after_is_durable_again() {
+    let scratch = Scratch::new("note");
+    let state = State::open(&scratch.0).unwrap();
+    state.note(|edit| edit.insert(&host("a", 0))).unwrap();
+    assert!(state.note(|edit| edit.insert(&host("a", 0))).is_err(), "what fails changes nothing");
+    assert_eq!(state.read(|view| view.all::<Host>()).unwrap().len(), 1);
+    let synchronous = |state: &State| -> i64 {
+        state.connection.lock().pragma_query_value(None, "synchronous", |row| row.get(0)).unwrap()
+    };
+    assert_eq!(synchronous(&state), 2, "FULL");
+}
