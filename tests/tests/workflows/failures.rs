@@ -132,6 +132,57 @@ fn tries(name: &str, rows: &[Row]) {
     workshop.fails_everywhere(rows);
 }
 
+/// Hooks that fail in turn, by order.
+const HOOKS: &[(&str, &str, &str, bool)] = &[
+    ("source", "sales", "sync pre-sync post-sync", false),
+    ("vdb", "copy", "snapshot pre-snapshot post-snapshot", false),
+    ("vdb", "copy", "refresh pre-refresh configure-clone post-refresh", false),
+    ("vdb", "copy", "rewind pre-rollback post-rollback", false),
+    ("vdb", "copy", "stop pre-stop post-stop", true),
+    ("vdb", "copy", "start pre-start post-start", false),
+    ("vdb", "copy", "delete pre-stop post-stop", false),
+];
+
+#[test]
+fn a_hook_that_fails_fails_its_operation_and_all_is_as_before() {
+    let Some(workshop) = Workshop::new("failures-hooks") else { return };
+    workshop.file("virtual.json", &json!({ "mounts": [{ "path": "/home/deploy/copy" }] }));
+    let site = &workshop.site;
+    site.done("source link sales --plugin witness-direct --env source");
+    let parameters = site.lab.folder().join("virtual.json");
+    site.done(&format!("vdb provision copy sales --env target --param-file {}", parameters.display()));
+    for (kind, name, words, is_carried_out) in HOOKS {
+        let mut points = words.split(' ');
+        let line = format!("{kind} {} {name}", points.next().unwrap());
+        for at in points {
+            let last = words.split(' ').next_back().unwrap();
+            let before = workshop.world();
+            // What comes after runs whatever happened, where the contract says so.
+            let is_told = at != last && ["post-sync", "post-snapshot"].contains(&last);
+            if is_told {
+                workshop.add_hook(name, last, &format!("echo {last} >>$HOME/hooks"));
+            }
+            workshop.add_hook(name, at, "echo 'the hook says why'; exit 7");
+            let said = site.refused(&line);
+            let log = site.newest_log();
+            assert!(said.contains(&format!("hook {at} of {name} exited with 7")), "{line}: {said}");
+            assert!(log.contains("the hook says why"), "{line}: {log}");
+            let hooked = [1, 2].map(|number| workshop.hooked(site.lab.host(number))).concat();
+            assert_eq!(hooked.trim_end(), if is_told { last } else { "" }, "{line}: {at}");
+            site.done(&format!("hook remove {name} {at}"));
+            if is_told {
+                site.done(&format!("hook remove {name} {last}"));
+            }
+            let after = workshop.world();
+            assert!(before == after, "{line}: {at}: {said}{log}\nbefore:\n{before}\nafter:\n{after}");
+        }
+        if *is_carried_out {
+            site.done(&line);
+        }
+    }
+    assert_eq!(site.done("fault"), "");
+}
+
 #[test]
 fn whatever_a_staged_plugin_fails_at_is_told_and_undone() {
     tries("failures-staged", STAGED);

@@ -129,6 +129,75 @@ fn every_workflow_calls_a_direct_plugin_in_the_order_of_the_contract() {
     workshop.leaves_nothing();
 }
 
+#[test]
+fn a_source_of_many_mounts_on_many_hosts_comes_and_goes_as_a_whole() {
+    let Some(workshop) = Workshop::new("orders-many") else { return };
+    let far = "UNIX_HOST_ENVIRONMENT-1";
+    let parameters = json!({ "mounts": [
+        { "path": "/home/deploy/staged" }, { "path": "/home/deploy/elsewhere", "environment": far },
+    ] });
+    workshop.file("linked.json", &parameters);
+    let mut sales = Subject::new("sales", "staged_source", [1, 2], parameters);
+    workshop.play(
+        &mut sales,
+        vec![
+            step(
+                "source link sales --plugin witness-staged --env source --staging target --config found --param-file FOLDER/linked.json",
+                "(create) linked.mount_specification (mount) (mount) linked.pre_snapshot (snapshot) linked.post_snapshot",
+            ),
+            step(
+                "source sync sales",
+                "linked.mount_specification linked.pre_snapshot (snapshot) linked.post_snapshot",
+            ),
+        ],
+    );
+    let newest = workshop.number();
+    let parameters = json!({ "mounts": [
+        { "path": "/home/deploy/copy", "shared": "part" },
+        { "path": "/home/deploy/more", "shared": "other/deep" },
+        { "path": "/home/deploy/far", "environment": far },
+    ] });
+    workshop.file("virtual.json", &parameters);
+    fs::write(workshop.site.lab.folder().join("hook.sh"), "echo configure-clone >>$HOME/hooks").unwrap();
+    let mut copy = Subject::new("copy", "virtual_source", [2, 2], parameters);
+    workshop.play(
+        &mut copy,
+        vec![of(
+            newest,
+            "vdb provision copy sales --env target --param-file FOLDER/virtual.json --hook configure-clone=FOLDER/hook.sh",
+            "(clone) virtual.mount_specification (mount) (mount) (mount) virtual.configure [configure-clone] \
+             virtual.pre_snapshot (snapshot) virtual.post_snapshot",
+        )],
+    );
+    let [here, there] = [2, 1].map(|number| workshop.site.lab.host(number));
+    bash(here, "su deploy -s /bin/bash -c 'echo mine >/home/deploy/copy/file; echo deep >/home/deploy/more/file'");
+    let paths = "cat /home/deploy/far/part/file /home/deploy/far/other/deep/file";
+    assert_eq!(bash(there, paths), "mine\ndeep\n");
+    let shares = workshop.site.done("share list vdb -H");
+    assert!(["198.51.100.101/32 rw", "198.51.100.102/32 rw"].iter().all(|host| shares.contains(host)), "{shares}");
+    workshop.play(
+        &mut copy,
+        vec![
+            of(
+                newest,
+                "vdb refresh copy",
+                "virtual.unconfigure (unmount) (unmount) (unmount) (clone) virtual.mount_specification \
+                 (mount) (mount) (mount) virtual.configure [configure-clone] \
+                 virtual.pre_snapshot (snapshot) virtual.post_snapshot (unshare)",
+            ),
+            step("vdb disable copy", "virtual.unconfigure (unmount) (unmount) (unmount) (unshare)"),
+            of(
+                newest + 2,
+                "vdb enable copy",
+                "virtual.status virtual.mount_specification (mount) (mount) (mount) virtual.reconfigure",
+            ),
+            step("vdb delete copy", "virtual.unconfigure virtual.cleanup (unmount) (unmount) (unmount) (destroy)"),
+        ],
+    );
+    workshop.play(&mut sales, vec![step("source unlink sales", "linked.stop_staging (unmount) (unmount) (destroy)")]);
+    workshop.leaves_nothing();
+}
+
 /// The orders of start and stop hooks around enable and disable, which a plugin may ask for.
 const ENABLE: [&str; 2] = [
     "virtual.status virtual.mount_specification (mount) virtual.reconfigure",

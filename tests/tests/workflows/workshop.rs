@@ -59,7 +59,7 @@ impl Workshop {
     }
 
     /// The plugin's folder, as a user has it.
-    fn write_plugin(&self, plugin_type: &str) -> PathBuf {
+    pub fn write_plugin(&self, plugin_type: &str) -> PathBuf {
         let (fixture, folder) = (fixtures().join("witness"), self.site.lab.folder().join(plugin_type));
         fs::create_dir_all(folder.join("src")).unwrap();
         let mut config = fs::read_to_string(fixture.join("plugin_config.yml")).unwrap();

@@ -5,7 +5,7 @@ use cow_api::v1::{
 };
 
 use crate::arguments::{Command, Flag, Given};
-use crate::commands::{DETACH, NO_HEADER, Session, absolute_directory};
+use crate::commands::{NO_HEADER, Session, absolute_directory};
 use crate::failure::Failure;
 use crate::follow::follow;
 use crate::output::one_line;
@@ -23,13 +23,20 @@ pub const COMMAND: Command = Command {
             value: Some("DIR"),
             about: "Fetch nothing from a registry: all wheels are in DIR (setup)",
         },
-        DETACH,
+        Flag {
+            short: None,
+            long: "detach",
+            value: None,
+            about: "Do not wait until it has looked on all environments (install, upgrade)",
+        },
         NO_HEADER,
     ],
     more: "PATH is a plugin's source folder, or the artifact.json of 'dvp build', on cowd's host. setup fetches the SDK of\n\
            PYTHON311 (the default), PYTHON38 or PYTHON27, for the interpreters that cowd's configuration names. schema\n\
            prints a template to fill in; KIND is linked_source, virtual_source, snapshot_parameters,\n\
-           virtual_to_physical, source_config, repository or snapshot.",
+           virtual_to_physical, source_config, repository or snapshot.\n\
+           What is installed or upgraded looks on all environments for what it can find. That is a job, for which cowctl\n\
+           waits; what it failed at is told, and the plugin is installed all the same.",
     run,
 };
 
