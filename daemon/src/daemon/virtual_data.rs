@@ -14,7 +14,8 @@ use crate::jobs::Jobs;
 use crate::service::Service;
 use crate::state::State;
 use crate::virtualization::{
-    Clock, Environments, HostGround, Parts, Plugins, Scheduler, ServiceStore, Tenant, Virtualization,
+    Clock, Environments, HostGround, Parts, Plugins, Scheduler, ServiceStore, Tenant, Virtualization, WORKER_PACE,
+    Workers,
 };
 
 /// Beside the control socket: where datasets are mounted on this host while they are copied.
@@ -75,6 +76,7 @@ pub fn start(
     };
     thread::Builder::new().name("settle".to_owned()).spawn(settle).map_err(|error| failure(&error, THREADS))?;
     begin_schedules(&virtualization, clock)?;
+    begin_workers(&virtualization)?;
     Ok(virtualization)
 }
 
@@ -93,5 +95,22 @@ fn begin_schedules(virtualization: &Arc<Virtualization>, clock: Clock) -> Result
         }
     };
     let thread = thread::Builder::new().name("schedules".to_owned()).spawn(run);
+    thread.map(drop).map_err(|error| failure(&error, THREADS))
+}
+
+/// Runs the workers of dSources now and then, until nobody needs them any more.
+fn begin_workers(virtualization: &Arc<Virtualization>) -> Result<(), Problem> {
+    let weak = Arc::downgrade(virtualization);
+    let run = move || {
+        let mut workers = Workers::default();
+        loop {
+            thread::sleep(WORKER_PACE);
+            let Some(virtualization) = weak.upgrade() else { return };
+            if let Err(problem) = workers.tick(&virtualization) {
+                tracing::error!(%problem, "cannot look which workers are to run");
+            }
+        }
+    };
+    let thread = thread::Builder::new().name("workers".to_owned()).spawn(run);
     thread.map(drop).map_err(|error| failure(&error, THREADS))
 }

@@ -30,6 +30,7 @@ mod sources;
 mod store;
 mod tenants;
 mod work;
+mod workers;
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -56,6 +57,7 @@ pub use crate::virtualization::plugins::{PluginTenants, Plugins};
 pub use crate::virtualization::policies::{Clock, Scheduler};
 use crate::virtualization::records::Sealed;
 pub use crate::virtualization::store::ServiceStore;
+pub use crate::virtualization::workers::{WORKER_PACE, Workers};
 
 /// What the sealed values of plugins are sealed for.
 const SEALED_FOR: &str = "a plugin's data";

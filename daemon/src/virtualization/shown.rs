@@ -2,16 +2,14 @@
 
 use std::time::{Duration, Instant};
 
-use cow_api::v1::{self, Code, JobLevel, Problem};
+use cow_api::v1::{self, Code, Problem};
 
-use crate::jobs::Ticket;
 use crate::plugins::{Call, Operation, SchemaKind, Status};
 use crate::service::Answer;
 use crate::state::Row;
 use crate::virtualization::Virtualization;
-use crate::virtualization::journal::Journal;
 use crate::virtualization::records::{BOOKMARK_TAG, Fault, Kind, Point, Repository, Source, Timeflow, Why};
-use crate::virtualization::run::{Job, Run};
+use crate::virtualization::run::Run;
 
 /// How long whoever asks for a status waits for the plugin, and what it asks its host.
 const STATUS_TIME_MAX: Duration = if cfg!(test) { Duration::from_millis(200) } else { Duration::from_secs(60) };
@@ -70,17 +68,11 @@ impl Virtualization {
     pub fn source_status(&self, name: &str) -> Answer<v1::SourceStatus> {
         let row = self.made(name)?;
         let is_enabled = row.record.is_enabled;
-        let ticket = Ticket::new(0, Box::new(|_| {}));
-        let journal = Journal::new(&self.state, 0);
         let began = Instant::now();
-        let is_cancelled = || began.elapsed() > STATUS_TIME_MAX;
-        let job = Job { on: self, ticket: &ticket, journal: &journal, is_cancelled: &is_cancelled };
-        let run = job.run(row)?;
-        let asked = if is_enabled { is_active(&run).and_then(|is| Ok((is, size(&run)?))) } else { Ok((None, None)) };
-        let (is_active, size) = asked.map_err(|problem| if is_cancelled() { too_long(name) } else { problem })?;
-        for line in ticket.lines().iter().filter(|line| line.level == JobLevel::Error) {
-            tracing::warn!(source = name, line = line.text, "the plugin says");
-        }
+        let is_over = || began.elapsed() > STATUS_TIME_MAX;
+        let asked = self
+            .aside(row, &is_over, |run| if is_enabled { Ok((is_active(run)?, size(run)?)) } else { Ok((None, None)) });
+        let (is_active, size) = asked.map_err(|problem| if is_over() { too_long(name) } else { problem })?;
         Ok(v1::SourceStatus { name: name.to_owned(), is_enabled, is_active, size })
     }
 

@@ -12,6 +12,7 @@ use crate::state::{Edit, Row};
 use crate::virtualization::Virtualization;
 use crate::virtualization::act::Act;
 use crate::virtualization::journal::{self, Journal, Settled};
+use crate::virtualization::outside::IsCancelled;
 use crate::virtualization::records::{Fault, Hook, Source, Timeflow};
 use crate::virtualization::run::{Job, Run};
 
@@ -72,6 +73,23 @@ impl Virtualization {
             Ok(JobReport::Source(SourceReport { source, snapshot, stored }))
         };
         self.jobs.start(kind, &name, Box::new(work))
+    }
+
+    /// Has a source's plugin do something that is no job: nothing of it is ever to be undone. What it logs as errors is logged.
+    pub(super) fn aside<T>(
+        &self,
+        row: Row<Source>,
+        is_cancelled: IsCancelled<'_>,
+        act: impl FnOnce(&Run<'_>) -> Answer<T>,
+    ) -> Answer<T> {
+        let (ticket, journal) = (Ticket::new(0, Box::new(|_| {})), Journal::new(&self.state, 0));
+        let name = row.record.name.clone();
+        let job = Job { on: self, ticket: &ticket, journal: &journal, is_cancelled };
+        let outcome = act(&job.run(row)?);
+        for line in ticket.lines().iter().filter(|line| line.level == JobLevel::Error) {
+            tracing::warn!(source = name, line = line.text, "the plugin says");
+        }
+        outcome
     }
 
     /// Fails while what an earlier job had begun with a source is still to be undone, which would undo what comes now.

@@ -3,6 +3,7 @@
 mod asked;
 mod names;
 mod policies;
+mod workers;
 mod world;
 
 use std::path::PathBuf;
