@@ -89,6 +89,8 @@ fn every_workflow_calls_a_staged_plugin_in_the_order_of_the_contract() {
         ],
     );
     workshop.status(&mut sales, "source status sales", "linked.status linked.source_size");
+    workshop.worker();
+    sales.check(&workshop.worker(), &About::default());
     workshop.vdb("copy", "witness-staged", true);
     workshop.keeps_datasets("sales");
     workshop.play(&mut sales, vec![step("source unlink sales", "linked.stop_staging (unmount) (destroy)")]);

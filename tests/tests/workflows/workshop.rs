@@ -2,6 +2,9 @@
 
 use std::fs;
 use std::path::PathBuf;
+use std::sync::Mutex;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use cow_tests::hosts::Host;
 use cow_tests::plugins::fixtures;
@@ -37,7 +40,11 @@ pub struct Workshop {
     /// Hosts and cowd.
     pub site: Site,
     control: PathBuf,
+    workers: Mutex<Vec<Value>>,
 }
+
+/// Longest that a worker is waited for.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 impl Workshop {
     /// Hosts `source` and `target`. `witness-staged` has extended hooks of start and stop, `witness-direct` has not.
@@ -49,7 +56,7 @@ impl Workshop {
             site.lab.host(1),
             "mkdir /home/deploy/origin; echo one >/home/deploy/origin/file; chown -R deploy /home/deploy",
         );
-        let workshop = Self { site, control };
+        let workshop = Self { site, control, workers: Mutex::default() };
         for plugin_type in ["STAGED", "DIRECT"] {
             let folder = workshop.write_plugin(plugin_type);
             workshop.site.done(&format!("plugin install {}", folder.display()));
@@ -79,7 +86,24 @@ impl Workshop {
         let file = self.control.join("calls");
         let text = fs::read_to_string(&file).unwrap_or_default();
         let _ = fs::remove_file(file);
-        text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+        let calls = text.lines().map(|line| serde_json::from_str(line).unwrap());
+        // Workers are called at times of their own.
+        let (workers, calls) = calls.partition(|call: &Value| call["operation"] == "linked.worker");
+        self.workers.lock().unwrap().extend::<Vec<Value>>(workers);
+        calls
+    }
+
+    /// A call of a dSource's worker since this was last asked; it comes within seconds.
+    pub fn worker(&self) -> Value {
+        let until = Instant::now() + PATIENCE;
+        loop {
+            self.calls();
+            if let Some(call) = self.workers.lock().unwrap().drain(..).next_back() {
+                return call;
+            }
+            assert!(Instant::now() < until, "no worker is called");
+            thread::sleep(Duration::from_millis(100));
+        }
     }
 
     /// What the newest job did: a plugin's operations as they are called, `[a hook]`, `(what the engine does)`.
