@@ -81,7 +81,8 @@ fn what_is_due_is_done_and_what_no_policy_keeps_goes() {
     let first = site.snapshots("tree")[0].clone();
     site.done(&format!("bookmark add first {first}"));
     assert!(site.done("timeline tree").contains("[first]"));
-    assert!(site.refused(&format!("destroy {first}")).contains("held"));
+    assert!(site.done(&format!("get {first} holds")).contains("bookmark:first"));
+    site.refused(&format!("destroy {first}"));
 
     // Ten hours without cowd are made up for by one sync.
     site.crash();
@@ -160,11 +161,13 @@ fn recorded(site: &Site) {
     let secrets = ["secretly", "PRIVATE KEY", key.lines().nth(1).unwrap()];
     assert!(secrets.iter().all(|secret| !shown.contains(secret)), "{shown}");
     let failed = site.done("action list --failed");
-    assert!(failed.contains("it is held by") || failed.contains("held"), "{failed}");
+    assert!(failed.contains("DELETE /v1/snapshots/dsource/tree/1@"), "{failed}");
     assert!(failed.lines().all(|line| !line.contains("  done  ")), "{failed}");
     let by_schedule = site.json("action list --who policy --about tree");
     let by_schedule = by_schedule["actions"].as_array().unwrap().clone();
     assert!(by_schedule.len() >= 4 && by_schedule.iter().all(|action| action["job"].is_u64()), "{by_schedule:?}");
+    let by_hand = site.json("action list --about thin/run");
+    assert!(by_hand["actions"][0]["job"].is_u64() && by_hand["actions"][0]["job_state"] == "done", "{by_hand}");
     let whose = &all["actions"][0]["who"];
     assert_eq!(whose, &format!("uid {}", rustix::process::getuid().as_raw()));
 }

@@ -2,8 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use cow_api::v1::Problem;
-use serde::Deserialize;
+use cow_api::v1::{Job, PolicyRun, Problem};
 use serde_json::Value;
 
 use crate::actions::{Actions, Asked};
@@ -81,15 +80,13 @@ fn details(route: &Route, call: &Call) -> BTreeMap<String, String> {
     short.map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
 }
 
-/// The number of the job that was begun.
+/// The number of the job that was begun; of a policy's, which may be several, the first.
 fn job(answer: &Response) -> Option<u64> {
-    #[derive(Deserialize)]
-    struct Begun {
-        id: u64,
-        #[serde(rename = "progress")]
-        _progress: Value,
-    }
     let Body::Bytes(bytes) = &answer.body else { return None };
-    let is_job = answer.status == 202 && bytes.len() <= ANSWER_LEN_MAX;
-    is_job.then(|| serde_json::from_slice::<Begun>(bytes).ok()).flatten().map(|begun| begun.id)
+    if answer.status != 202 || bytes.len() > ANSWER_LEN_MAX {
+        return None;
+    }
+    let one = serde_json::from_slice::<Job>(bytes).ok().map(|job| job.id);
+    let of_policy = || serde_json::from_slice::<PolicyRun>(bytes).ok()?.sources.into_iter().find_map(|run| run.job);
+    one.or_else(|| of_policy().map(|job| job.id))
 }

@@ -76,3 +76,17 @@ impl Control for Deadline {
         std::time::Instant::now() >= self.0
     }
 }
+
+/// Hears how far a copy is.
+#[derive(Debug, Default)]
+struct Heard(std::sync::atomic::AtomicU64);
+
+impl Control for Heard {
+    fn is_cancelled(&self) -> bool {
+        false
+    }
+
+    fn copied(&self, bytes: u64) {
+        self.0.store(bytes, std::sync::atomic::Ordering::Relaxed);
+    }
+}

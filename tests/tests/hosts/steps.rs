@@ -2,11 +2,12 @@
 
 use std::fs;
 use std::os::unix::fs::symlink;
+use std::sync::atomic::Ordering;
 
 use cow_api::v1::Problem;
 use cowd::hosts::{Command, Patient, Pull, Push, RemoteMount};
 
-use crate::Bench;
+use crate::{Bench, Heard};
 
 /// Stands in for the NFS client: mounts a tmpfs that says it is the share.
 const MOUNT_NFS: &str = "#!/bin/sh\nexec mount -i -t tmpfs \"$1\" \"$2\"\n";
@@ -126,8 +127,10 @@ fn trees_are_pulled_and_pushed() {
         links_to_follow: vec!["link".to_owned()],
         ..Pull::default()
     };
-    for _ in 0..2 {
-        bench.hosts.pull(&target, &local, &pull, &Patient).unwrap();
+    for bytes in [(1 << 20)..(1 << 20) + 100, 0..100] {
+        let heard = Heard::default();
+        bench.hosts.pull(&target, &local, &pull, &heard).unwrap();
+        assert!(bytes.contains(&heard.0.load(Ordering::Relaxed)), "{heard:?}");
         let mut names: Vec<String> = walk(&local, "");
         names.sort();
         assert_eq!(names, ["a b/", "a b/one", "hard", "keep", "link/", "link/deep/", "link/deep/o", "other", "sparse"]);
