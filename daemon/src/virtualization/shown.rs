@@ -137,7 +137,8 @@ fn is_active(run: &Run<'_>) -> Answer<Option<bool>> {
         true => (Operation::VirtualStatus, Call::VirtualStatus(run.as_virtual(mounts)?)),
         false => (Operation::LinkedStatus, Call::LinkedStatus(run.linked(mounts)?)),
     };
-    if !run.package.has(operation) {
+    // The SDK gives `linked.status` a staged source.
+    if !run.package.has(operation) || run.source.kind == Kind::Direct {
         return Ok(None);
     }
     let status = run.call(call)?.status().map_err(|failure| failure.problem(&run.source.name))?;

@@ -13,7 +13,7 @@ use crate::plugins::{Call, Operation};
 use crate::service::Answer;
 use crate::state::Row;
 use crate::virtualization::Virtualization;
-use crate::virtualization::records::{Fault, Source};
+use crate::virtualization::records::{Fault, Kind, Source};
 
 /// How often they run, as plugins' authors are told.
 pub const WORKER_PACE: Duration = Duration::from_secs(10);
@@ -88,7 +88,8 @@ impl Workers {
 
 fn works(on: &Virtualization, source: &Source) -> bool {
     let has_worker = || on.packages.package(&source.plugin).is_ok_and(|found| found.has(Operation::LinkedWorker));
-    !source.is_virtual() && source.is_made && source.is_enabled && has_worker()
+    // The SDK gives it a staged source, so that a DIRECT plugin's could only fail.
+    source.kind == Kind::Staged && source.is_made && source.is_enabled && has_worker()
 }
 
 impl Virtualization {

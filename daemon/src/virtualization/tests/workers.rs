@@ -18,6 +18,15 @@ fn faults(site: &Site) -> Vec<String> {
 }
 
 #[test]
+fn a_direct_source_has_neither_worker_nor_status() {
+    let site = Site::new(PluginType::Direct);
+    linked(&site);
+    assert!(called(&site, &mut Workers::default(), Trouble::None).is_empty());
+    let status = site.virtualization.source_status("sales").unwrap();
+    assert_eq!((status.is_active, status.size), (None, Some(42)));
+}
+
+#[test]
 fn workers_run_for_what_is_in_use_and_free_and_their_failures_are_told() {
     let site = Site::new(PluginType::Staged);
     let mut workers = Workers::default();
