@@ -33,7 +33,8 @@ struct Exercised {
 struct Kept {
     name: String,
     file: String,
-    bytes: Vec<u8>,
+    /// Its content's: a guest of user-mode Linux cannot have two thousand contents in memory.
+    hash: blake3::Hash,
 }
 
 fn main() -> Result<()> {
@@ -54,9 +55,12 @@ fn main() -> Result<()> {
         }
         Result::Ok(kept)
     })?;
-    for Kept { name, file, bytes } in &kept {
+    for Kept { name, file, hash } in &kept {
         let path = Path::new(run(command, "show", name)?.trim()).join(file);
-        same(&fs::read(&path)?, bytes).map_err(|what| format!("{}: {what}", path.display()))?;
+        let found = fs::read(&path)?;
+        if blake3::hash(&found) != *hash {
+            return Err(format!("{}: its {} bytes are not those of its moment", path.display(), found.len()).into());
+        }
         run(command, "hide", name)?;
     }
     println!("{operations} operations on {files} files, {} snapshots", kept.len());
@@ -76,7 +80,7 @@ fn exercise(folder: &Path, seed: u64, number: u64, each: (u64, u64), command: &[
             exercised.file.sync_all()?;
             let snapshot = format!("s{number}-{operation}");
             run(command, "take", &snapshot)?;
-            kept.push(Kept { name: snapshot, file: name.clone(), bytes: exercised.model.clone() });
+            kept.push(Kept { name: snapshot, file: name.clone(), hash: blake3::hash(&exercised.model) });
         }
     }
     exercised.check_all()?;
