@@ -89,9 +89,16 @@ impl Pooled {
         self.pool.purge(later, now())?;
         // While the worker is at a step, there is nothing to do for this one, but not all is done.
         while !self.pool.reclaim_step(1 << 20, now())?.idle || self.pool.backlog().reclaims > 0 {}
-        // What a commit freed is given back by the one after it.
-        self.pool.commit(now())?;
-        self.pool.commit(now())
+        // What a commit freed is given back by the one after it; by several, if the worker made the last step and has not yet told
+        // them to hurry.
+        let (mut live, mut still) = (u64::MAX, 0);
+        while still < 3 {
+            self.pool.commit(now())?;
+            let now_live = self.pool.space()?.live;
+            still = if now_live < live { 0 } else { still + 1 };
+            live = now_live;
+        }
+        Ok(())
     }
 }
 
