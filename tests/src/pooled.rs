@@ -18,6 +18,9 @@ use cowd::shares::{PoolViews, Share, Shares};
 use crate::nfs_copy::Url;
 use crate::served::{open_access, serve};
 
+/// More commits than give back all that was freed, if nobody writes.
+const COMMITS_MAX: u32 = 10_000;
+
 /// An open pool that is served. Dropping it closes the pool.
 pub struct Pooled {
     /// The pool.
@@ -89,14 +92,14 @@ impl Pooled {
         self.pool.purge(later, now())?;
         // While the worker is at a step, there is nothing to do for this one, but not all is done.
         while !self.pool.reclaim_step(1 << 20, now())?.idle || self.pool.backlog().reclaims > 0 {}
-        // What a commit freed is given back by the one after it; by several, if the worker made the last step and has not yet told
-        // them to hurry.
-        let (mut live, mut still) = (u64::MAX, 0);
-        while still < 3 {
+        // What a commit freed is given back by the one after it; later, if the worker made the last step and has not yet told
+        // commits to hurry.
+        self.pool.commit(now())?;
+        let mut commits_left = COMMITS_MAX;
+        while self.pool.backlog().changes > 0 && commits_left > 0 {
+            thread::sleep(Duration::from_millis(1));
             self.pool.commit(now())?;
-            let now_live = self.pool.space()?.live;
-            still = if now_live < live { 0 } else { still + 1 };
-            live = now_live;
+            commits_left -= 1;
         }
         Ok(())
     }

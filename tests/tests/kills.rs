@@ -173,7 +173,11 @@ impl Stage {
                        find . -path ./cow-toolkit -prune -o -printf '%p %u %m %y %s\n' | sort; cat */file; true";
         let mut seen: Vec<String> = [1, 2].map(|number| self.site.lab.host(number).run(on_host).unwrap()).into();
         for line in ["list -H -t all -o name,origin", "share list -H", "source list -H", "vdb list -H", "fault"] {
-            seen.push(self.site.done(line));
+            // In the order of their making, which says nothing here.
+            let told = self.site.done(line);
+            let mut lines: Vec<&str> = told.lines().collect();
+            lines.sort_unstable();
+            seen.push(lines.join("\n"));
         }
         for name in ["tree", "staged", "copy"] {
             seen.push(self.site.ended(&format!("timeline {name}")).unwrap_or_default());
