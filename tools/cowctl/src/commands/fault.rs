@@ -3,9 +3,10 @@
 use cow_api::v1::{Faults, path};
 
 use crate::arguments::{Command, Given};
+use crate::commands::virtualization::table;
 use crate::commands::{NO_HEADER, PARSABLE, Session};
 use crate::failure::Failure;
-use crate::table::{Cell, Style, Table};
+use crate::table::Cell;
 
 pub const COMMAND: Command = Command {
     name: "fault",
@@ -20,17 +21,11 @@ pub const COMMAND: Command = Command {
 fn run(session: &Session<'_>, given: &Given) -> Result<(), Failure> {
     let faults: Faults = session.client.get(path::FAULTS)?;
     session.output.result("faults", &faults, || {
-        let headings = ["since", "subject", "fault", "what to do"].map(str::to_owned).to_vec();
+        let headings = ["since", "subject", "fault", "what to do"];
         let rows = faults.faults.iter().map(|fault| {
             let hint = Cell::of(fault.hint.as_ref(), Cell::text);
             vec![Cell::Moment(fault.since), Cell::text(&fault.subject), Cell::text(&fault.detail), hint]
         });
-        let table = Table { headings, rows: rows.collect() };
-        if table.rows.is_empty() {
-            return Ok(());
-        }
-        let style = Style { for_scripts: given.has("no-header"), exact: given.has("parsable") };
-        let paint = |tone, text: &str| session.output.paint(tone, text);
-        table.lines(style, paint).iter().try_for_each(|line| session.output.line(line))
+        table(session, given, &headings, rows.collect())
     })
 }

@@ -6,13 +6,13 @@ use serde_json::Value;
 use crate::arguments::{Command, Flag, Given};
 use crate::commands::virtualization::{
     CONFIG, CONFIG_FILE, ENVIRONMENT, HOOK, PARAM, PARAM_FILE, PLUGIN, REPOSITORY, SNAPSHOT_PARAM, STAGING, USER, file,
-    give_order, hooks, list, misused, parameters, required, show, status,
+    give_order, hooks, list, misused, parameters, required, show, status, table,
 };
 use crate::commands::{DETACH, NO_HEADER, PARSABLE, Session};
 use crate::failure::Failure;
 use crate::follow::follow;
 use crate::render;
-use crate::table::{Cell, Style, Table};
+use crate::table::Cell;
 
 const STORE: Flag =
     Flag { short: None, long: "store", value: None, about: "Let later syncs take the snapshot parameters too" };
@@ -95,19 +95,13 @@ fn link(session: &Session<'_>, given: &Given, name: &str) -> Result<(), Failure>
 fn discovered(session: &Session<'_>, given: &Given, environment: &str) -> Result<(), Failure> {
     let found: Discovered = session.client.get(&path::discovered(environment))?;
     session.output.result("discovered", &found, || {
-        let headings = ["plugin", "repository", "found", "source configs"].map(str::to_owned).to_vec();
+        let headings = ["plugin", "repository", "found", "source configs"];
         let rows = found.repositories.iter().map(|repository| {
             let state = if repository.is_lost { "no longer" } else { "yes" };
             let configs = Cell::Text(repository.configs.join(", "));
             vec![Cell::text(&repository.plugin), Cell::text(&repository.name), Cell::text(state), configs]
         });
-        let table = Table { headings, rows: rows.collect() };
-        if table.rows.is_empty() {
-            return Ok(());
-        }
-        let style = Style { for_scripts: given.has("no-header"), exact: given.has("parsable") };
-        let paint = |tone, text: &str| session.output.paint(tone, text);
-        table.lines(style, paint).iter().try_for_each(|line| session.output.line(line))
+        table(session, given, &headings, rows.collect())
     })
 }
 
