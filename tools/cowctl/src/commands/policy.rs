@@ -173,6 +173,7 @@ fn list(session: &Session<'_>, given: &Given) -> Result<(), Failure> {
 
 fn show(session: &Session<'_>, policy: &Policy) -> Result<(), Failure> {
     session.output.result("policy", policy, || {
+        let sources = (!policy.sources.is_empty()).then(|| policy.sources.join(", "));
         let facts = [
             ("name", Cell::text(&policy.name)),
             ("kind", Cell::text(policy.kind.as_str())),
@@ -181,7 +182,7 @@ fn show(session: &Session<'_>, policy: &Policy) -> Result<(), Failure> {
             ("keeps", Cell::of(policy.keep.as_ref().map(counts), Cell::text)),
             ("parameters", Cell::text(if policy.has_snapshot_parameters { "stored" } else { "-" })),
             ("enabled", Cell::text(if policy.is_enabled { "yes" } else { "no" })),
-            ("applied to", Cell::Text(policy.sources.join(", "))),
+            ("applied to", Cell::of(sources, Cell::Text)),
             ("last", Cell::of(policy.last, Cell::Moment)),
             ("next", Cell::of(policy.next, Cell::Moment)),
         ];
