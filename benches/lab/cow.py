@@ -1,6 +1,9 @@
 """The daemon, as its users run it: a release build in a process of its own, its pool on a file system made for it."""
+import contextlib
+import http.client
 import json
 import os
+import socket
 import subprocess
 import time
 
@@ -64,6 +67,16 @@ class Daemon:
     def asked(self, *words):
         """What a cowctl verb answers as JSON."""
         return json.loads(self.ctl("--json", *words))
+
+    def metrics(self):
+        """What it counts: {name: number}, of those without labels."""
+        connection = http.client.HTTPConnection("localhost")
+        connection.sock = socket.socket(socket.AF_UNIX)
+        with contextlib.closing(connection):
+            connection.sock.connect(self.socket)
+            connection.request("GET", "/metrics")
+            lines = connection.getresponse().read().decode().splitlines()
+        return {line.split()[0]: float(line.split()[1]) for line in lines if not line.startswith("#") and "{" not in line}
 
     def mounted(self, name):
         """Mounts a dataset or snapshot with FUSE; returns where."""

@@ -23,6 +23,8 @@ class Loop:
 
     def __enter__(self):
         self.folder = tempfile.mkdtemp(prefix=f"{self.kind}-", dir=self.work)
+        # What is measured may run as a user of its own.
+        os.chmod(self.folder, 0o755)
         self.image, self.mount, self.device = f"{self.folder}/image", f"{self.folder}/mount", None
         try:
             os.mkdir(self.mount)
