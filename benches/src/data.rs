@@ -10,6 +10,16 @@ pub fn random(seed: u64, length: usize) -> Vec<u8> {
     Random::new(seed).bytes(length)
 }
 
+/// Pages of 8 KiB, each with a half that nothing compresses and a half of one byte.
+pub fn half(seed: u64, length: usize) -> Vec<u8> {
+    let mut bytes = random(seed, length);
+    for page in bytes.chunks_mut(8192) {
+        let half = page.len() / 2;
+        page[half..].fill(seed as u8);
+    }
+    bytes
+}
+
 /// Pages of 8 KiB as a database's heap has them: a header, an array of line pointers that grows up, and rows that
 /// grow down, made of counters, small numbers, random keys and text.
 pub fn database(seed: u64, length: usize) -> Vec<u8> {
