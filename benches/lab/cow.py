@@ -66,7 +66,7 @@ class Daemon:
 
     def asked(self, *words):
         """What a cowctl verb answers as JSON."""
-        return json.loads(self.ctl("--json", *words))
+        return json.loads(self.ctl("--json", *words))["data"]
 
     def metrics(self):
         """What it counts: {name: number}, of those without labels."""

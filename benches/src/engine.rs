@@ -9,6 +9,7 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use std::{env, fs, process};
 
+use cow_storage::error::Result;
 use cow_storage::format::{InodeNumber, PoolId, Timestamp};
 use cow_storage::fs::{AttributeChange, Caller, Context, FileSystem, NewObject, Stability};
 use cow_storage::media::{Directory, Media};
@@ -27,15 +28,17 @@ impl Engine {
     /// An empty pool in a new scratch directory. `name` tells apart those of one process.
     pub fn new(name: &str) -> Self {
         let home = Home::new(name);
-        let new = NewPool {
-            id: PoolId(*b"cow-benchmarks!!"),
-            secret: [7; 32],
-            segment_size: 64 << 20,
-            intent_size: 256 << 20,
-        };
-        let media: Arc<dyn Media> = Arc::new(Directory::open(&home.0).expect("the scratch directory opens"));
-        Pool::create(&media, &new).expect("a pool can be made");
+        let media = create(&home.directory).expect("a pool can be made");
         Self::open(media, home)
+    }
+
+    /// An empty pool in a directory, which stays.
+    ///
+    /// # Errors
+    /// When none can be made there.
+    pub fn kept(directory: &Path) -> Result<Self> {
+        let home = Home { directory: directory.to_owned(), stays: true };
+        Ok(Self::open(create(directory)?, home))
     }
 
     /// The same pool with empty caches: what is read next comes from the disk. All other handles must be gone.
@@ -43,7 +46,7 @@ impl Engine {
     pub fn reopened(self) -> Self {
         let Self { pool, committer, home } = self;
         drop((committer, pool));
-        let media = Arc::new(Directory::open(&home.0).expect("nobody else has the scratch directory"));
+        let media = Arc::new(Directory::open(&home.directory).expect("nobody else has the scratch directory"));
         Self::open(media, home)
     }
 
@@ -56,12 +59,12 @@ impl Engine {
 
     /// Where its files are.
     pub fn directory(&self) -> &Path {
-        &self.home.0
+        &self.home.directory
     }
 
     /// Bytes that the pool's files take on the host.
     pub fn host_bytes(&self) -> u64 {
-        allocated(&self.home.0)
+        allocated(&self.home.directory)
     }
 
     /// Does all background work that is due, so that the next measurement does not pay for the last.
@@ -73,21 +76,34 @@ impl Engine {
     }
 }
 
-/// A scratch directory, which is removed with all in it.
-struct Home(PathBuf);
+fn create(directory: &Path) -> Result<Arc<dyn Media>> {
+    let new =
+        NewPool { id: PoolId(*b"cow-benchmarks!!"), secret: [7; 32], segment_size: 64 << 20, intent_size: 256 << 20 };
+    let media: Arc<dyn Media> = Arc::new(Directory::open(directory)?);
+    Pool::create(&media, &new)?;
+    Ok(media)
+}
+
+/// A pool's directory, which is removed with all in it unless it stays.
+struct Home {
+    directory: PathBuf,
+    stays: bool,
+}
 
 impl Home {
     fn new(name: &str) -> Self {
         let parent = env::var_os("COW_BENCH_DIR").map_or_else(env::temp_dir, PathBuf::from);
         let directory = parent.join(format!("cow-bench-{}-{name}", process::id()));
         fs::create_dir_all(&directory).expect("the scratch directory can be made");
-        Self(directory)
+        Self { directory, stays: false }
     }
 }
 
 impl Drop for Home {
     fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.0);
+        if !self.stays {
+            let _ = fs::remove_dir_all(&self.directory);
+        }
     }
 }
 
