@@ -52,6 +52,12 @@ def busy_share(seconds=0.4):
     return 1 - (idle_after - idle) / max(1, total_after - total)
 
 
+def busy_seconds():
+    """Processor time that anybody took since the start, the kernel's threads among them: over all processors, in seconds."""
+    total, idle = _processor_times()
+    return (total - idle) / CLOCK_TICKS
+
+
 def settle(patience=20.0):
     """Writes everything back, and waits, not for ever, until nobody else is busy; returns how busy it still was."""
     os.sync()
