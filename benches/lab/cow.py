@@ -14,10 +14,10 @@ PROGRAMS = os.path.abspath(f"{os.path.dirname(__file__)}/../../target/release")
 
 
 class Daemon:
-    """cowd on a free port of the loopback, with its pool in `folder`/pool, until left. `port` is of NFS, `process` its number."""
+    """cowd on a free port of an address, with its pool in `folder`/pool, until left. `port` is of NFS, `process` its number."""
 
-    def __init__(self, folder, configuration=""):
-        self.folder, self.configuration = folder, configuration
+    def __init__(self, folder, configuration="", address="127.0.0.1"):
+        self.folder, self.configuration, self.address = folder, configuration, address
         self.socket = f"{folder}/control.sock"
         self.mounts, self.child = [], None
 
@@ -35,7 +35,7 @@ class Daemon:
     def start(self):
         """Starts it, and waits until it serves; returns the seconds until then."""
         flags = ["--config", f"{self.folder}/cowd.toml", "--pool", f"{self.folder}/pool"]
-        flags += ["--nfs", "127.0.0.1:0", "--control", self.socket]
+        flags += ["--nfs", f"{self.address}:0", "--control", self.socket]
         began = time.perf_counter()
         with open(f"{self.folder}/log", "a") as log:
             command = [f"{PROGRAMS}/cowd", *flags]
