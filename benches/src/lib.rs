@@ -2,6 +2,7 @@
 
 pub mod data;
 pub mod engine;
+pub mod flow;
 
 /// The daemon's own, so that what is measured is what it does.
 #[global_allocator]
