@@ -9,9 +9,9 @@ from lab.shell import Failed
 NFS_PORT, MOUNT_PORT = 12_149, 12_150
 PATIENCE = 30.0
 
-CORE = f"""NFS_CORE_PARAM {{
-    NFS_Protocols = 3; NFS_Port = {NFS_PORT}; MNT_Port = {MOUNT_PORT};
-    Enable_NLM = false; Enable_RQUOTA = false; Bind_addr = 127.0.0.1; Enable_UDP = none;
+CORE = """NFS_CORE_PARAM {{
+    NFS_Protocols = 3; NFS_Port = {port}; MNT_Port = {mount_port};
+    Enable_NLM = false; Enable_RQUOTA = false; Bind_addr = {address}; Enable_UDP = none;
 }}
 LOG {{ Default_Log_Level = WARN; }}
 """
@@ -23,17 +23,17 @@ EXPORT = """EXPORT {{
 
 
 class Ganesha:
-    """Serves directories until left. `port` is of NFS, `mount_port` of MOUNT, `process` its number."""
+    """Serves directories at an address of this host until left. `port` is of NFS, `mount_port` of MOUNT, `process` its number."""
 
-    def __init__(self, work, exports):
-        self.work, self.exports = work, exports
+    def __init__(self, work, exports, address="127.0.0.1"):
+        self.work, self.exports, self.address = work, exports, address
         self.port, self.mount_port = NFS_PORT, MOUNT_PORT
         self.child, self.rpcbind = None, None
 
     def __enter__(self):
         exports = [EXPORT.format(number=number + 1, path=path) for number, path in enumerate(self.exports)]
         with open(f"{self.work}/ganesha.conf", "w") as file:
-            file.write(CORE + "".join(exports))
+            file.write(CORE.format(port=NFS_PORT, mount_port=MOUNT_PORT, address=self.address) + "".join(exports))
         # It wants to be known to an rpcbind, and ends without one.
         for folder in ("/run/ganesha", "/var/lib/nfs/ganesha", "/run/rpcbind"):
             os.makedirs(folder, exist_ok=True)
@@ -53,13 +53,13 @@ class Ganesha:
         log = f"{self.work}/ganesha.log"
         files = ["-f", f"{self.work}/ganesha.conf", "-L", log, "-p", f"{self.work}/ganesha.pid"]
         self.child = spawn(["ganesha.nfsd", "-F", *files, "-N", "NIV_WARN"])
-        self._await(NFS_PORT, self.child)
-        self._await(MOUNT_PORT, self.child)
+        self._await(NFS_PORT, self.child, self.address)
+        self._await(MOUNT_PORT, self.child, self.address)
         self.process = self.child.pid
 
-    def _await(self, port, child):
+    def _await(self, port, child, address="127.0.0.1"):
         until = time.monotonic() + PATIENCE
-        while not listens(port):
+        while not listens(port, address):
             if child.poll() is not None or time.monotonic() > until:
                 raise Failed(f"{child.args[0]} does not serve; {self.work}/ganesha.log may say why:\n{self._log()}")
             time.sleep(0.05)
@@ -96,9 +96,9 @@ def end(child):
         child.wait()
 
 
-def listens(port):
+def listens(port, address="127.0.0.1"):
     try:
-        socket.create_connection(("127.0.0.1", port), 0.5).close()
+        socket.create_connection((address, port), 0.5).close()
         return True
     except OSError:
         return False
