@@ -1,6 +1,7 @@
 //! Destroying, what it would free, and taking it back.
 
-use cow_api::v1::{Change, Code, Destroyed, Listing, Problem, Undelete, Undeleted};
+use cow_api::time::Time;
+use cow_api::v1::{Change, Code, Destroyed, DestroyedEach, Listing, Problem, Undelete, Undeleted};
 use cow_storage::catalog::DatasetInfo;
 use cow_storage::error::{Error, ErrorKind};
 use cow_storage::format::{DatasetId, Timestamp};
@@ -33,35 +34,63 @@ impl How {
 const LONG_AGO: Timestamp = Timestamp { seconds: 0, nanoseconds: 0 };
 
 impl Service {
-    /// Destroys a dataset with its snapshots.
-    pub fn destroy_dataset(&self, name: &str, how: How) -> Answer<Destroyed> {
-        let (destroyed, ids) = self.family(name, how)?;
-        self.destroy(name, how, destroyed, ids)
+    /// Destroys a dataset with its snapshots, or a snapshot, by its full name.
+    pub fn destroy(&self, name: &str, how: How) -> Answer<Destroyed> {
+        let DestroyedEach { mut destroyed, problem } = self.destroy_each(&[name.to_owned()], how)?;
+        problem.map_or_else(|| Ok(destroyed.remove(0)), Err)
     }
 
-    /// Destroys a snapshot, by its full name.
-    pub fn destroy_snapshot(&self, name: &str, how: How) -> Answer<Destroyed> {
-        let destroyed = self.one_snapshot(name, how)?;
-        self.destroy(name, how, destroyed, Vec::new())
-    }
-
-    fn destroy(&self, name: &str, how: How, mut destroyed: Destroyed, ids: Vec<DatasetId>) -> Answer<Destroyed> {
-        destroyed.dry_run = how.dry_run;
-        if how.dry_run {
-            return Ok(destroyed);
+    /// Destroys several in one step, one after the other until one cannot be. Fails, and destroys nothing, if that can be foreseen.
+    pub fn destroy_each(&self, names: &[String], how: How) -> Answer<DestroyedEach> {
+        let patience = how.patience() / names.len().max(1) as u64;
+        let mut foreseen = Vec::new();
+        let mut datasets = Vec::new();
+        for name in names {
+            let (mut destroyed, ids) = self.foresee(name, how, patience)?;
+            destroyed.dry_run = how.dry_run;
+            if !how.dry_run {
+                self.check_unused(&destroyed, &ids)?;
+            }
+            foreseen.push(destroyed);
+            datasets.push(ids);
         }
-        self.check_unused(&destroyed, &ids)?;
+        if how.dry_run {
+            return Ok(DestroyedEach { destroyed: foreseen, problem: None });
+        }
         let now = clock::now();
         let since = if how.at_once { LONG_AGO } else { now };
-        self.pool().destroy(name, how.recursive, since).map_err(|error| self.not_destroyed(name, error))?;
-        self.unshare(ids);
+        let asked: Vec<&str> = names.iter().map(String::as_str).collect();
+        let (count, stopped) = self.pool().destroy_each(&asked, how.recursive, since).map_err(problem)?;
+        foreseen.truncate(count);
+        for (destroyed, ids) in foreseen.iter_mut().zip(datasets) {
+            self.forget(destroyed, ids);
+            destroyed.undelete_until = (!how.at_once).then(|| self.undelete_until(now));
+        }
+        self.parts.maintenance.wake();
+        let problem = stopped.err().map(|error| self.not_destroyed(&names[count], error));
+        Ok(DestroyedEach { destroyed: foreseen, problem })
+    }
+
+    /// What goes with a name.
+    fn foresee(&self, name: &str, how: How, patience: u64) -> Answer<(Destroyed, Vec<DatasetId>)> {
+        if !name.contains('@') {
+            return self.family(name, how, patience);
+        }
+        self.pool().snapshot_info(name).map_err(problem)?;
+        let frees = self.would_free(name, patience)?;
+        Ok((Destroyed { snapshots: vec![name.to_owned()], ..nothing(name, frees) }, Vec::new()))
+    }
+
+    /// Ends what was served of it, and tells those who listen.
+    fn forget(&self, destroyed: &Destroyed, datasets: Vec<DatasetId>) {
+        self.unshare(datasets);
         destroyed.datasets.iter().for_each(|dataset| self.dataset_changed(dataset, Change::Destroyed));
         destroyed.snapshots.iter().for_each(|snapshot| self.snapshot_changed(snapshot, Change::Destroyed));
+    }
+
+    fn undelete_until(&self, now: Timestamp) -> Time {
         let window = i64::try_from(self.parts.undelete_window.as_secs()).unwrap_or(i64::MAX);
-        let until = Timestamp { seconds: now.seconds.saturating_add(window), nanoseconds: 0 };
-        destroyed.undelete_until = (!how.at_once).then_some(clock::time(until));
-        self.parts.maintenance.wake();
-        Ok(destroyed)
+        clock::time(Timestamp { seconds: now.seconds.saturating_add(window), nanoseconds: 0 })
     }
 
     /// Fails if any of it is mounted on this host.
@@ -76,14 +105,8 @@ impl Service {
         Ok(())
     }
 
-    fn one_snapshot(&self, name: &str, how: How) -> Answer<Destroyed> {
-        self.pool().snapshot_info(name).map_err(problem)?;
-        let frees = self.would_free(name, how.patience())?;
-        Ok(Destroyed { snapshots: vec![name.to_owned()], ..nothing(name, frees) })
-    }
-
     /// A dataset with its snapshots, and with those below it if they go too.
-    fn family(&self, name: &str, how: How) -> Answer<(Destroyed, Vec<DatasetId>)> {
+    fn family(&self, name: &str, how: How, patience: u64) -> Answer<(Destroyed, Vec<DatasetId>)> {
         let mut datasets = vec![self.pool().dataset(name).map_err(problem)?];
         if how.recursive {
             let is_below = |info: &DatasetInfo| info.name != name && is_at_or_below(&info.name, name);
@@ -92,7 +115,7 @@ impl Service {
         let mut destroyed = nothing(name, Some(0));
         for info in &datasets {
             if let Some(frees) = destroyed.frees {
-                let more = self.would_free(&info.name, how.patience())?;
+                let more = self.would_free(&info.name, patience)?;
                 destroyed.frees = more.map(|more| frees + more);
             }
             let snapshots = self.pool().snapshots_of(info.id).map_err(problem)?;

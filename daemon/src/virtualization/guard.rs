@@ -2,6 +2,8 @@
 //!
 //! Invariant: who is refused is told whose it is, and the verb that does what was wanted.
 
+use std::collections::HashSet;
+
 use cow_api::v1::{Code, Problem};
 
 use crate::service::Answer;
@@ -42,19 +44,53 @@ impl Deed {
     }
 }
 
-impl Virtualization {
-    /// Fails if a dSource or VDB needs a dataset, or one below it.
-    pub fn check_dataset(&self, name: &str, deed: Deed) -> Answer<()> {
-        let (sources, flows) = self.state.read(|view| Ok((view.all::<Source>()?, view.all::<Timeflow>()?)))?;
+/// The datasets that dSources and VDBs need.
+struct StandsOn {
+    sources: Vec<Row<Source>>,
+    flows: Vec<Row<Timeflow>>,
+}
+
+impl StandsOn {
+    /// Fails if one of them needs a dataset, or one below it.
+    fn check(&self, name: &str, deed: Deed) -> Answer<()> {
         let is_hit = |dataset: &str| dataset == name || deed != Deed::Rewind && is_below(dataset, name);
         let uses = |row: &&Row<Source>| {
-            let mut own = flows.iter().filter(|flow| flow.record.source == row.id).map(|flow| &flow.record.dataset);
+            let mut own =
+                self.flows.iter().filter(|flow| flow.record.source == row.id).map(|flow| &flow.record.dataset);
             is_hit(&row.record.folder()) || own.any(|dataset| is_hit(dataset))
         };
-        match sources.iter().find(uses) {
+        match self.sources.iter().find(uses) {
             Some(row) => Err(refused(name, deed, &row.record)),
             None => Ok(()),
         }
+    }
+}
+
+impl Virtualization {
+    /// Fails if a dSource or VDB needs one of these datasets and snapshots, which somebody wants to destroy.
+    pub fn check_destroy(&self, names: &[String]) -> Answer<()> {
+        let (snapshots, datasets): (Vec<&str>, _) =
+            names.iter().map(String::as_str).partition(|name| name.contains('@'));
+        if !snapshots.is_empty() {
+            let points = self.state.read(|view| view.all::<Point>())?;
+            let needed: HashSet<&str> = points.iter().map(|row| row.record.name.as_str()).collect();
+            let hit = snapshots.into_iter().find(|name| needed.contains(name));
+            hit.map_or(Ok(()), |name| self.check_snapshot(name, Deed::Destroy))?;
+        }
+        if datasets.is_empty() {
+            return Ok(());
+        }
+        let stands = self.stands_on()?;
+        datasets.into_iter().try_for_each(|name| stands.check(name, Deed::Destroy))
+    }
+
+    /// Fails if a dSource or VDB needs a dataset, or one below it.
+    pub fn check_dataset(&self, name: &str, deed: Deed) -> Answer<()> {
+        self.stands_on()?.check(name, deed)
+    }
+    fn stands_on(&self) -> Answer<StandsOn> {
+        let (sources, flows) = self.state.read(|view| Ok((view.all::<Source>()?, view.all::<Timeflow>()?)))?;
+        Ok(StandsOn { sources, flows })
     }
 
     /// Fails if a snapshot is one of a dSource or VDB.

@@ -133,7 +133,16 @@ impl Pool {
     /// Destroys a dataset (with its snapshots; with `recursive` also the datasets below it) or one snapshot.
     /// It can be undeleted until it is purged.
     pub fn destroy(&self, name: &str, recursive: bool, now: Timestamp) -> Result<()> {
-        self.core.destroy(name, recursive, now)
+        self.core.destroy(&[name], recursive, now)?.1
+    }
+
+    /// The same for several at once, all durable together, one after the other until one cannot be destroyed. Returns how many
+    /// were, and why the next was not.
+    ///
+    /// # Errors
+    /// When nothing was destroyed: a name is not there, or the pool cannot commit.
+    pub fn destroy_each(&self, names: &[&str], recursive: bool, now: Timestamp) -> Result<(usize, Result<()>)> {
+        self.core.destroy(names, recursive, now)
     }
 
     /// Ends the wait of what was destroyed before `before`, so that its space comes back.

@@ -1,5 +1,6 @@
 //! What is done to datasets and snapshots. Each verb is part of one commit, whole or not at all.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use crate::catalog::{Catalog, DatasetInfo, Holder, Properties, PropertyChange, SnapshotInfo, State};
@@ -142,28 +143,42 @@ impl Core {
         })
     }
 
-    /// Destroys a dataset or snapshot; its data stays until it is purged.
-    pub fn destroy(&self, name: &str, recursive: bool, now: Timestamp) -> Result<()> {
-        let holder = self.catalog.read().resolve(name)?;
-        let datasets = match holder {
-            Holder::Head(dataset) => {
-                let below = if recursive { self.catalog.read().datasets_below(name) } else { Vec::new() };
-                below.into_iter().chain([dataset]).collect()
-            }
-            Holder::Snapshot(_) => Vec::new(),
-        };
-        let heads: Vec<_> = datasets.into_iter().map(Holder::Head).collect();
+    /// Destroys datasets and snapshots, one after the other until one cannot be; their data stays until it is purged. Returns how
+    /// many were, and why the next was not.
+    pub fn destroy(&self, names: &[&str], recursive: bool, now: Timestamp) -> Result<(usize, Result<()>)> {
+        let (holders, heads) = self.to_destroy(names, recursive)?;
         let paused = Paused::all(self, heads.iter().copied())?;
         let done = self.submit(heads, now, move |change| {
-            match holder {
-                Holder::Head(dataset) => drop(change.catalog.destroy_dataset(dataset, recursive, now)?),
-                Holder::Snapshot(snapshot) => change.catalog.destroy_snapshot(snapshot, now)?,
-            }
+            let destroyed = |change: &mut Change<'_>, holder: &Holder| match holder {
+                Holder::Head(dataset) => change.catalog.destroy_dataset(*dataset, recursive, now).map(drop),
+                Holder::Snapshot(snapshot) => change.catalog.destroy_snapshot(*snapshot, now),
+            };
+            let mut stopped = Ok(());
+            let count = holders.iter().take_while(|holder| {
+                stopped = destroyed(change, holder);
+                stopped.is_ok()
+            });
+            let count = count.count();
             change.then(Core::forget_destroyed);
-            Ok(())
+            Ok((count, stopped))
         });
         drop(paused);
         done
+    }
+
+    /// What names stand for, and the heads that go with them.
+    fn to_destroy(&self, names: &[&str], recursive: bool) -> Result<(Vec<Holder>, Vec<Holder>)> {
+        let catalog = self.catalog.read();
+        let (mut holders, mut heads) = (Vec::new(), BTreeSet::new());
+        for name in names {
+            let holder = catalog.resolve(name)?;
+            holders.push(holder);
+            if let Holder::Head(_) = holder {
+                let below = if recursive { catalog.datasets_below(name) } else { Vec::new() };
+                heads.extend(below.into_iter().map(Holder::Head).chain([holder]));
+            }
+        }
+        Ok((holders, heads.into_iter().collect()))
     }
 
     /// Takes a destroy back.

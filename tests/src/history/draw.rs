@@ -347,8 +347,11 @@ impl Draw {
                 Verb::Clone { snapshot: self.snapshot(world), name: self.new_dataset(), change }
             }
             VerbKind::Rewind => self.rewind(world),
-            VerbKind::Destroy => Verb::Destroy { name: self.dataset(world), recursive: self.one_in(2) },
-            VerbKind::DestroySnapshot => Verb::Destroy { name: self.snapshot(world), recursive: false },
+            VerbKind::Destroy => self.destroy(world),
+            VerbKind::DestroySnapshot => {
+                let count = if self.one_in(3) { 3 } else { 1 };
+                Verb::Destroy { names: (0..count).map(|_| self.snapshot(world)).collect(), recursive: false }
+            }
             VerbKind::Undelete => self.undelete(world),
             VerbKind::Purge => {
                 Verb::Purge { before: Timestamp { seconds: now.seconds - self.below(300) as i64, nanoseconds: 0 } }
@@ -356,6 +359,15 @@ impl Draw {
             VerbKind::Hold => Verb::Hold { snapshot: self.snapshot(world), tag: self.tag() },
             VerbKind::Release => Verb::Release { snapshot: self.snapshot(world), tag: self.tag() },
         }
+    }
+
+    /// One most often; of several, some may be below others, twice there, or gone with others.
+    fn destroy(&mut self, world: &World) -> Verb {
+        let mut names = vec![self.dataset(world)];
+        if self.one_in(4) {
+            names.extend([self.dataset(world), self.snapshot(world)]);
+        }
+        Verb::Destroy { names, recursive: self.one_in(2) }
     }
 
     fn rewind(&mut self, world: &World) -> Verb {

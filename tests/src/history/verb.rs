@@ -1,7 +1,7 @@
 //! One verb of a pool as data, and its answer.
 
 use cow_storage::catalog::{DatasetInfo, Properties, PropertyChange, SnapshotInfo};
-use cow_storage::error::Error;
+use cow_storage::error::{Error, ErrorKind};
 use cow_storage::format::{DatasetId, Timestamp};
 use cow_storage::pool::Pool;
 
@@ -16,7 +16,7 @@ pub(super) enum Verb {
     RenameSnapshot { snapshot: String, to: String },
     Clone { snapshot: String, name: String, change: PropertyChange },
     Rewind { name: String, to: String },
-    Destroy { name: String, recursive: bool },
+    Destroy { names: Vec<String>, recursive: bool },
     Undelete { name: String, to: Option<String> },
     Purge { before: Timestamp },
     Hold { snapshot: String, tag: String },
@@ -29,6 +29,8 @@ pub(super) enum VerbAnswer {
     Dataset(DatasetInfo),
     Snapshots(Vec<SnapshotInfo>),
     Count(u64),
+    /// How many were, and why the next was not.
+    Destroyed(usize, Option<ErrorKind>),
 }
 
 impl Verb {
@@ -38,10 +40,10 @@ impl Verb {
         match self {
             Self::Set { name, .. } | Self::Rewind { name, .. } => find(name).into_iter().collect(),
             Self::Snapshot(names) => names.iter().filter_map(|(name, _)| find(name)).collect(),
-            Self::Destroy { name, recursive } => {
-                let Some(id) = find(name) else { return Vec::new() };
-                let below = if *recursive { world.below(id) } else { Vec::new() };
-                below.into_iter().chain([id]).collect()
+            Self::Destroy { names, recursive } => {
+                let below = |id| if *recursive { world.below(id) } else { Vec::new() };
+                let ids = names.iter().filter_map(|name| find(name));
+                ids.flat_map(|id| below(id).into_iter().chain([id])).collect()
             }
             _ => Vec::new(),
         }
@@ -63,7 +65,11 @@ impl Verb {
                 pool.clone_snapshot(snapshot, name, change, now).map(VerbAnswer::Dataset)
             }
             Self::Rewind { name, to } => pool.rewind(name, to, now).map(one),
-            Self::Destroy { name, recursive } => pool.destroy(name, *recursive, now).map(nothing),
+            Self::Destroy { names, recursive } => {
+                let names: Vec<_> = names.iter().map(String::as_str).collect();
+                let (count, stopped) = pool.destroy_each(&names, *recursive, now)?;
+                Ok(VerbAnswer::Destroyed(count, stopped.err().map(|error| error.kind())))
+            }
             Self::Undelete { name, to } => pool.undelete(name, to.as_deref(), now).map(nothing),
             Self::Purge { before } => pool.purge(*before, now).map(VerbAnswer::Count),
             Self::Hold { snapshot, tag } => pool.hold(snapshot, tag, now).map(nothing),

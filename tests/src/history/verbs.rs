@@ -49,7 +49,7 @@ impl World {
                 Ok(VerbAnswer::Dataset(self.dataset_info(id, found)))
             }
             Verb::Rewind { name, to } => self.rewind(name, to, now).map(|id| self.snapshots_answer(&[id], found)),
-            Verb::Destroy { name, recursive } => self.destroy(name, *recursive, now).map(|()| VerbAnswer::Nothing),
+            Verb::Destroy { names, recursive } => self.destroy_each(names, *recursive, now),
             Verb::Undelete { name, to } => self.undelete(name, to.as_deref()).map(|()| VerbAnswer::Nothing),
             Verb::Purge { before } => Ok(VerbAnswer::Count(self.purge(*before))),
             Verb::Hold { snapshot, tag } => self.hold(snapshot, tag).map(|()| VerbAnswer::Nothing),
@@ -206,6 +206,18 @@ impl World {
         self.set_files(id, files);
         self.change_dataset(id, |dataset| dataset.parent = Some(target));
         Ok(taken)
+    }
+
+    fn destroy_each(&mut self, names: &[String], recursive: bool, now: Timestamp) -> Result<VerbAnswer, ErrorKind> {
+        for name in names {
+            if name.contains('@') { self.find_snapshot(name).map(drop)? } else { self.find_dataset(name).map(drop)? }
+        }
+        for (count, name) in names.iter().enumerate() {
+            if let Err(kind) = self.destroy(name, recursive, now) {
+                return Ok(VerbAnswer::Destroyed(count, Some(kind)));
+            }
+        }
+        Ok(VerbAnswer::Destroyed(names.len(), None))
     }
 
     fn destroy(&mut self, name: &str, recursive: bool, now: Timestamp) -> Result<(), ErrorKind> {

@@ -3,6 +3,36 @@
 use serde::{Deserialize, Serialize};
 
 use crate::time::Time;
+use crate::v1::Problem;
+
+/// Asks that datasets and snapshots be destroyed, all in one step.
+#[derive(Clone, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct Destroy {
+    /// Their names. They go in this order, so a dataset may follow those below it.
+    pub names: Vec<String>,
+    /// Whether datasets below go too.
+    #[serde(default)]
+    pub recursive: bool,
+    /// Whether it cannot be undeleted.
+    #[serde(default)]
+    pub now: bool,
+    /// Whether to say only what would go.
+    #[serde(default)]
+    pub dry_run: bool,
+}
+
+/// What came of that.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct DestroyedEach {
+    /// What was destroyed, in the order of the names.
+    pub destroyed: Vec<Destroyed>,
+    /// Why the name after these was not, and nothing after it.
+    #[serde(default)]
+    pub problem: Option<Problem>,
+}
 
 /// What was destroyed, or with `dry_run` what would be.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

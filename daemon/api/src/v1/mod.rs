@@ -36,7 +36,7 @@ pub use bookmark::{Bookmark, Bookmarks, NewBookmark};
 pub use client::{Client, ClientMount, Clients, Traffic};
 pub use code::Code;
 pub use dataset::{CreateDataset, Dataset, Listing, Rename, Rewind, Rewound, RootDirectory};
-pub use destroy::{Destroyed, Undelete, Undeleted};
+pub use destroy::{Destroy, Destroyed, DestroyedEach, Undelete, Undeleted};
 pub use diff::{Diff, Difference, DifferenceKind};
 pub use envelope::{ENVELOPE_VERSION, Envelope};
 pub use environment::{

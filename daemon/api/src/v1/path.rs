@@ -9,6 +9,8 @@ pub const SPACE: &str = "/v1/space";
 pub const DATASETS: &str = "/v1/datasets";
 /// Snapshots.
 pub const SNAPSHOTS: &str = "/v1/snapshots";
+/// Where several datasets and snapshots are destroyed at once.
+pub const DESTROY: &str = "/v1/destroy";
 /// What was destroyed and can be undeleted.
 pub const DESTROYED: &str = "/v1/destroyed";
 /// Paths that differ.

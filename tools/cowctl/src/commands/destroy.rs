@@ -3,13 +3,16 @@
 use std::io::{self, IsTerminal};
 
 use cow_api::size::ByteSize;
-use cow_api::v1::{Code, Destroyed, path};
+use cow_api::v1::{Code, Destroy, Destroyed, DestroyedEach, path};
 
 use crate::arguments::{Command, Flag, Given};
 use crate::commands::Session;
 use crate::failure::Failure;
 use crate::follow::ask;
 use crate::output::Tone;
+
+/// Most names in a request, whose size is bounded.
+const NAMES_MAX: usize = 2000;
 
 pub const COMMAND: Command = Command {
     name: "destroy",
@@ -22,7 +25,8 @@ pub const COMMAND: Command = Command {
         Flag { short: Some('y'), long: "yes", value: None, about: "Do not ask" },
         Flag { short: None, long: "now", value: None, about: "Free the space at once: it cannot be undeleted" },
     ],
-    more: "A dataset goes with its snapshots. Clones stay. 'cowctl undelete' takes a destroy back for a while.\n\
+    more: "A dataset goes with its snapshots. Clones stay. Several go in one step, in their order, up to one that cannot.\n\
+           'cowctl undelete' takes a destroy back for a while.\n\
            On a terminal you are asked first; elsewhere --now needs --yes.",
     run,
 };
@@ -37,37 +41,35 @@ fn run(session: &Session<'_>, given: &Given) -> Result<(), Failure> {
         return Err(Failure::usage(format!("destroy: nothing is below {name}"), "--recursive is for datasets"));
     }
     let asks = !given.has("yes") && on_terminal;
-    let mut foreseen = Vec::new();
-    // What can be foreseen to fail fails before anything is destroyed.
-    if given.has("dry-run") || asks || given.operands.len() > 1 {
-        let asked = given.operands.iter().map(|name| request(session, given, name, true));
-        foreseen = asked.collect::<Result<Vec<_>, _>>()?;
-    }
-    if given.has("dry-run") {
-        return session
-            .output
-            .result("destroyed", &foreseen, || foreseen.iter().try_for_each(|one| print(session, one)));
-    }
-    if asks && !confirmed(session, &foreseen, now) {
-        return Err(Failure::problem(Code::Cancelled, "nothing was destroyed"));
+    let requests = || given.operands.chunks(NAMES_MAX);
+    if given.has("dry-run") || asks {
+        let asked = requests().map(|names| request(session, given, names, true).map(|each| each.destroyed));
+        let foreseen = asked.collect::<Result<Vec<_>, _>>()?.concat();
+        if given.has("dry-run") {
+            return session
+                .output
+                .result("destroyed", &foreseen, || foreseen.iter().try_for_each(|one| print(session, one)));
+        }
+        if !confirmed(session, &foreseen, now) {
+            return Err(Failure::problem(Code::Cancelled, "nothing was destroyed"));
+        }
     }
     let mut done = Vec::new();
-    for name in &given.operands {
-        done.push(request(session, given, name, false)?);
-        // Each is told at once, as the next may fail.
+    for names in requests() {
+        let DestroyedEach { destroyed, problem } = request(session, given, names, false)?;
+        // What went is told also when something after it did not.
         if !session.output.json {
-            print(session, &done[done.len() - 1])?;
+            destroyed.iter().try_for_each(|one| print(session, one))?;
         }
+        problem.map_or(Ok(()), |problem| Err(Failure::from(problem)))?;
+        done.extend(destroyed);
     }
     session.output.result("destroyed", &done, || Ok(()))
 }
 
-fn request(session: &Session<'_>, given: &Given, name: &str, dry_run: bool) -> Result<Destroyed, Failure> {
-    let target = if name.contains('@') { path::snapshot(name) } else { path::dataset(name) };
-    let flags = [("recursive", given.has("recursive")), ("now", given.has("now")), ("dry_run", dry_run)];
-    let query: Vec<_> = flags.iter().filter(|(_, set)| *set).map(|(name, _)| format!("{name}=true")).collect();
-    let target = if query.is_empty() { target } else { format!("{target}?{}", query.join("&")) };
-    session.client.delete(&target)
+fn request(session: &Session<'_>, given: &Given, names: &[String], dry_run: bool) -> Result<DestroyedEach, Failure> {
+    let (recursive, now) = (given.has("recursive"), given.has("now"));
+    session.client.post(path::DESTROY, &Destroy { names: names.to_vec(), recursive, now, dry_run })
 }
 
 fn confirmed(session: &Session<'_>, foreseen: &[Destroyed], now: bool) -> bool {
