@@ -79,9 +79,9 @@ class Ours:
         return self.daemon.asked("status")["space"]["live"]
 
     def all_back(self):
-        backlog = self.daemon.asked("status")["backlog"]
+        status = self.daemon.asked("status")
         # The writer's own changes are never all in their place.
-        return not backlog["reclaims"] and backlog["changes"] < 5000
+        return not status["destroyed"] and not status["backlog"]["reclaims"] and status["backlog"]["changes"] < 5000
 
 
 class Btrfs:
