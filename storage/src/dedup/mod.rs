@@ -31,6 +31,8 @@ use crate::sync::Mutex;
 const SAMPLED_OF: u8 = 8;
 /// Extents that are looked at on either side of an anchor's: 1 MiB of the usual size, before compression.
 const NEIGHBOURS: u32 = 16;
+/// Extents that are looked at ahead of a stream that goes on in the order in which it was stored.
+const AHEAD: u32 = 8 * NEIGHBOURS;
 /// They are left out if they lie further away, in stored bytes: they were moved.
 const DISTANCE_MAX: u32 = 1 << 20;
 /// Extents whose hashes are kept for one finder: about 10 MiB.
@@ -174,16 +176,26 @@ fn refer(account: &Account, generation: Birth, block: Option<(SlotId, u8)>) -> R
     }
 }
 
-/// Reads the headers of an extent and those that lie around it, in one read. What cannot be read now is just not
-/// referred to.
+/// Reads the headers of an extent and those that lie around it, as far as they are not known, in one read. What cannot be
+/// read now is just not referred to.
 fn look_around(account: &Account, anchor: SlotId, nearby: &mut Nearby) {
+    let slot_after = |count| anchor.slot().saturating_add(count).min(SlotId::SLOTS_PER_SEGMENT - 1);
+    // A stream that goes on in the order in which it was stored meets an anchor every few extents. Were all that lies
+    // around each of them read, that would be the same over and over.
+    let goes_on = nearby.knows(anchor);
+    if goes_on && nearby.knows(SlotId::new(anchor.segment(), slot_after(NEIGHBOURS))) {
+        return;
+    }
     let Some(place) = place_of(account, anchor) else { return };
-    let first = anchor.slot().saturating_sub(NEIGHBOURS);
-    let last = anchor.slot().saturating_add(NEIGHBOURS).min(SlotId::SLOTS_PER_SEGMENT - 1);
-    let ids = (first..=last).map(|slot| SlotId::new(anchor.segment(), slot));
+    let first = if goes_on { anchor.slot() } else { anchor.slot().saturating_sub(NEIGHBOURS) };
+    let last = slot_after(if goes_on { AHEAD } else { NEIGHBOURS });
+    let ids = (first..=last).map(|slot| SlotId::new(anchor.segment(), slot)).filter(|id| !nearby.knows(*id));
     let is_near = |other: &Place| other.segment == place.segment && other.offset.abs_diff(place.offset) <= DISTANCE_MAX;
     let extents = ids.filter_map(|id| Some((id, place_of(account, id).filter(is_near)?)));
     let extents: Vec<(SlotId, Place)> = extents.collect();
+    if extents.is_empty() {
+        return;
+    }
     let start = extents.iter().map(|(_, place)| place.offset).min().unwrap_or(place.offset);
     let end = extents.iter().map(|(_, place)| place.end()).max().unwrap_or(place.end());
     let mut bytes = vec![0; (end - start) as usize];
@@ -192,7 +204,7 @@ fn look_around(account: &Account, anchor: SlotId, nearby: &mut Nearby) {
     }
     for (id, place) in extents {
         let stored = &bytes[(place.offset - start) as usize..(place.end() - start) as usize];
-        if let Some(header) = Header::decode(stored).ok().filter(|header| header.id == id && !nearby.knows(id)) {
+        if let Some(header) = Header::decode(stored).ok().filter(|header| header.id == id) {
             nearby.add(id, header.hashes);
         }
     }
