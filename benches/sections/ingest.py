@@ -159,7 +159,7 @@ def served(section, source, copy):
             work()
             daemon.ctl("snapshot", "first@copied")
 
-        return [taken(lambda: daemon.asked("space")["data"]["pool"]["live"], all_of_it)]
+        return [taken(lambda: daemon.asked("space")["pool"]["live"], all_of_it)]
 
 
 def over_fuse(section, source):
