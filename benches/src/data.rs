@@ -66,17 +66,3 @@ pub fn source(seed: u64, length: usize) -> Vec<u8> {
     bytes.truncate(length);
     bytes
 }
-
-/// The sizes of the files of a source tree that holds `total` bytes: a few KiB mostly, some far larger.
-pub fn source_sizes(seed: u64, total: usize) -> Vec<usize> {
-    let mut random = Random::new(seed);
-    let mut sizes = Vec::new();
-    let mut left = total;
-    while left > 0 {
-        let doublings = (0..11).take_while(|_| random.below(5) < 3).count();
-        let size = ((700 << doublings) + random.below(700) as usize).min(left);
-        sizes.push(size);
-        left -= size;
-    }
-    sizes
-}
