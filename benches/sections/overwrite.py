@@ -2,7 +2,7 @@
 
 A file of 1 GiB, of pages of 8 KiB that are compressible by half, is cloned: by a clone of a dataset's snapshot (profile `postgres`)
 that is mounted with FUSE, by `cp --reflink=always` on XFS, by a snapshot of its subvolume on btrfs; on ext4, for comparison, the file itself is
-taken. fio overwrites pages of it at random for three seconds with O_DIRECT, a new clone each time: one thread, 16 threads, and one thread
+taken. fio overwrites 65,536 pages of it at random, or as many as it can in three seconds, with O_DIRECT, a new clone each time: one thread, 16 threads, and one thread
 with an fsync after each write. What was written is made durable in the end, and that time counts; until then O_DIRECT has it in the device's
 hands, and over FUSE in the daemon's. In process, `engine-overwrite` does the same with the engine's own calls.
 
@@ -25,7 +25,9 @@ from lab.shell import run
 NEEDS = {"fio": "fio", "mkfs.xfs": "xfsprogs", "mkfs.btrfs": "btrfs-progs"}
 
 PAGE = 8192
-MODES = {"depth 1": [], "depth 16": ["--numjobs=16"], "fsync each": ["--fsync=1"]}
+# Threads, and what else fio is told.
+MODES = {"depth 1": (1, []), "depth 16": (16, []), "fsync each": (1, ["--fsync=1"])}
+WRITES_MAX = 65_536
 BATCHED = "fsync each 1,000"
 PEERS = {"xfs": "XFS reflink clone", "btrfs": "btrfs snapshot", "ext4": "ext4, in place"}
 GIB = {"xfs": 4, "btrfs": 4, "ext4": 2}
@@ -146,9 +148,10 @@ def fio(path, mib, *more):
 def rates(place, mib, seconds):
     """Writes a second in each mode, to a clone each."""
     found = {}
-    for mode, flags in MODES.items():
+    for mode, (threads, flags) in MODES.items():
         path = place.clone()
-        writes, took = fio(path, mib, "--direct=1", "--time_based", f"--runtime={seconds}", *flags)
+        limits = [f"--numjobs={threads}", f"--number_ios={WRITES_MAX // threads}", f"--runtime={seconds}"]
+        writes, took = fio(path, mib, "--direct=1", *limits, *flags)
         began = time.perf_counter()
         synced(path)
         found[mode] = writes / (took + time.perf_counter() - began)

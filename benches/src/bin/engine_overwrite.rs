@@ -1,8 +1,8 @@
 //! How fast is a clone overwritten, and how fast is it read in order afterwards?
 //!
 //! `engine-overwrite [MIB [SECONDS]]`, by default 1,024 MiB and 3 seconds: a file of pages that are compressible by half, in
-//! blocks of 8 KiB and extents of 32 KiB, is cloned for each of three ways to overwrite pages at random: by one thread, by 16,
-//! and by one that syncs after each; what is written is durable in the end, and counted in writes a second. Then a
+//! blocks of 8 KiB and extents of 32 KiB, is cloned for each of three ways to overwrite 65,536 pages at random, or as many as can be in that
+//! time: by one thread, by 16, and by one that syncs after each; what is written is durable in the end, and counted in writes a second. Then a
 //! third of another clone is overwritten, and read in order, as is a fresh copy of it, and the clone once more when all
 //! background work is done; the pool is opened again before each, and megabytes a second are printed.
 
@@ -25,6 +25,8 @@ const BLOCK: u64 = 8 << 10;
 const EXTENT: u32 = 32 << 10;
 /// Bytes of one call of a scan.
 const CALL_LEN: usize = 1 << 20;
+/// Most writes of one way to overwrite.
+const WRITES_MAX: u64 = 65_536;
 /// What is overwritten for the scan becomes durable after so many writes.
 const BATCH: u64 = 1000;
 
@@ -81,7 +83,7 @@ fn rate(engine: &Engine, blocks: u64, threads: u64, syncs: bool, time: Duration)
             let (files, written) = (&files, &written);
             scope.spawn(move || {
                 let (mut random, mut pages) = (Random::new(number), Pages::new(number));
-                while began.elapsed() < time {
+                while began.elapsed() < time && pages.count < WRITES_MAX / threads {
                     let at = random.below(blocks) * BLOCK;
                     let wrote = files.write(&context(), file, at, pages.next(), Stability::Unstable);
                     wrote.expect("the pool takes writes");

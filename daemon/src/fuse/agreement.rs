@@ -23,8 +23,11 @@ const WANTED: [InitFlags; 10] = [
     InitFlags::FUSE_HANDLE_KILLPRIV_V2,
 ];
 
-/// Agrees to as much as the kernel can do.
-pub fn agree(config: &mut KernelConfig) {
+/// With this the kernel keeps what it has of a file in step with direct writes, so several can be under way.
+const FOR_DIRECT: InitFlags = InitFlags::FUSE_DIRECT_IO_ALLOW_MMAP;
+
+/// Agrees to as much as the kernel can do. Returns whether direct writes to one file can be under way together.
+pub fn agree(config: &mut KernelConfig) -> bool {
     for flag in WANTED {
         // An older kernel does without.
         let _ = config.add_capabilities(flag);
@@ -32,4 +35,5 @@ pub fn agree(config: &mut KernelConfig) {
     let _ = config.set_max_write(TRANSFER_MAX);
     let _ = config.set_max_readahead(TRANSFER_MAX).or_else(|most| config.set_max_readahead(most));
     let _ = config.set_max_background(BACKGROUND_MAX);
+    config.add_capabilities(FOR_DIRECT).is_ok()
 }

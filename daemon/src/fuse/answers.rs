@@ -25,8 +25,15 @@ use crate::fuse::xattrs::Sized;
 
 /// Inode numbers are never used again, so nothing else tells two inodes apart.
 pub const GENERATION: Generation = Generation(0);
-/// Nothing is kept of an opening but that there is one.
+/// Nothing is kept of an opening but that there is one, and whether it passes the kernel's pages by.
 pub const HANDLE: FileHandle = FileHandle(0);
+/// An opening that does.
+pub const DIRECT: FileHandle = FileHandle(1);
+
+/// What is kept of an opening that the kernel is to treat so.
+pub fn handle(flags: FopenFlags) -> FileHandle {
+    if flags.contains(FopenFlags::FOPEN_DIRECT_IO) { DIRECT } else { HANDLE }
+}
 
 /// A volume, as the kernel asks it, and who answers.
 pub struct Dispatch(pub Arc<Volume>, pub Arc<Roll>);
@@ -81,7 +88,7 @@ impl Dispatch {
     /// Answers how the kernel is to treat what was opened.
     pub fn opened(&self, operation: Operation, reply: ReplyOpen, act: impl FnOnce(&Volume) -> Outcome<FopenFlags>) {
         match self.run(operation, act) {
-            Ok(flags) => reply.opened(HANDLE, flags),
+            Ok(flags) => reply.opened(handle(flags), flags),
             Err(errno) => reply.error(errno),
         }
     }

@@ -9,6 +9,7 @@ use std::sync::atomic::Ordering;
 use cow_storage::format::InodeNumber;
 use cow_storage::fs::{AttributeChange, Attributes, FILE_SIZE_MAX, FileKind, SeekTarget, Stability, access};
 use fuser::{Errno, FopenFlags, OpenAccMode, OpenFlags};
+use rustix::fs::OFlags;
 
 use crate::fuse::caller::Asker;
 use crate::fuse::failure::Outcome;
@@ -49,7 +50,17 @@ impl Volume {
             self.check_writable()?;
         }
         self.check(asker, &self.attributes(inode)?, wanted)?;
-        self.hold(inode)
+        Ok(self.hold(inode)? | self.direct(flags.0))
+    }
+
+    /// Has the kernel not serialize the direct writes of a file that is opened with these flags.
+    fn direct(&self, flags: i32) -> FopenFlags {
+        let is_direct = flags & OFlags::DIRECT.bits() as i32 != 0 && self.direct.load(Ordering::Relaxed);
+        if is_direct {
+            FopenFlags::FOPEN_DIRECT_IO | FopenFlags::FOPEN_PARALLEL_DIRECT_WRITES
+        } else {
+            FopenFlags::empty()
+        }
     }
 
     /// Makes a file, or finds it, and opens it. Whoever has made it may write to it whatever its mode is.
@@ -61,7 +72,8 @@ impl Volume {
         flags: i32,
     ) -> Outcome<(Attributes, FopenFlags)> {
         let (found, is_new) = self.make_or_find(asker, at, mode, flags & EXCLUSIVE != 0)?;
-        let opened = if is_new { self.hold(found.inode) } else { self.open(asker, found.inode, OpenFlags(flags)) };
+        let held = || Ok(self.hold(found.inode)? | self.direct(flags));
+        let opened = if is_new { held() } else { self.open(asker, found.inode, OpenFlags(flags)) };
         match opened {
             Ok(flags) => Ok((found, flags)),
             Err(failure) => {
@@ -109,12 +121,23 @@ impl Volume {
         })
     }
 
-    /// Writes all of `data`; `takes_setid` says that the writer must not leave bits that set user or group.
-    pub fn write(&self, inode: InodeNumber, offset: u64, data: &[u8], takes_setid: bool) -> Outcome<u32> {
+    /// Writes all of `data`; `takes_setid` says that the writer must not leave bits that set user or group, `is_direct` that
+    /// it passed the kernel's pages by.
+    pub fn write(
+        &self,
+        inode: InodeNumber,
+        offset: u64,
+        data: &[u8],
+        takes_setid: bool,
+        is_direct: bool,
+    ) -> Outcome<u32> {
         self.check_writable()?;
         let context = if takes_setid { self.as_owner(inode)? } else { self.as_opener() };
         let changed = patiently(|| self.files().write(&context, inode, offset, data, Stability::Unstable))?;
-        self.nodes.note_own(&changed);
+        // Older kernels may have read a page again while it was written: so those that they have are not taken for good.
+        if !is_direct {
+            self.nodes.note_own(&changed);
+        }
         self.counting.written_bytes.fetch_add(data.len() as u64, Ordering::Relaxed);
         Ok(data.len() as u32)
     }

@@ -4,6 +4,7 @@ use std::ffi::OsStr;
 use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
+use std::sync::atomic::Ordering;
 use std::time::SystemTime;
 
 use cow_storage::fs::{AttributeChange, NewObject};
@@ -14,7 +15,7 @@ use fuser::{
 };
 
 use crate::fuse::agreement::agree;
-use crate::fuse::answers::{Dispatch, GENERATION, HANDLE, inode, place, wanted};
+use crate::fuse::answers::{DIRECT, Dispatch, GENERATION, handle, inode, place, wanted};
 use crate::fuse::attributes::{kind, node, set_time};
 use crate::fuse::counters::Operation;
 use crate::fuse::locking;
@@ -25,7 +26,7 @@ const ROOM_BLOCK_LEN: u64 = 4096;
 
 impl Filesystem for Dispatch {
     fn init(&mut self, _: &Request, config: &mut KernelConfig) -> io::Result<()> {
-        agree(config);
+        self.0.direct.store(agree(config), Ordering::Relaxed);
         Ok(())
     }
 
@@ -144,7 +145,7 @@ impl Filesystem for Dispatch {
         let made = self.run(Operation::Create, |volume| volume.make_and_open(request.into(), at, mode, flags));
         match made {
             Ok((found, flags)) => {
-                reply.created(&self.0.lifetime(), &self.0.shown(&found), GENERATION, HANDLE, flags);
+                reply.created(&self.0.lifetime(), &self.0.shown(&found), GENERATION, handle(flags), flags);
             }
             Err(errno) => reply.error(errno),
         }
@@ -181,7 +182,7 @@ impl Filesystem for Dispatch {
         &self,
         _: &Request,
         ino: INodeNo,
-        _: FileHandle,
+        fh: FileHandle,
         offset: u64,
         data: &[u8],
         write_flags: WriteFlags,
@@ -190,7 +191,7 @@ impl Filesystem for Dispatch {
         reply: ReplyWrite,
     ) {
         let takes_setid = write_flags.contains(WriteFlags::FUSE_WRITE_KILL_SUIDGID);
-        match self.run(Operation::Write, |volume| volume.write(inode(ino), offset, data, takes_setid)) {
+        match self.run(Operation::Write, |volume| volume.write(inode(ino), offset, data, takes_setid, fh == DIRECT)) {
             Ok(written) => reply.written(written),
             Err(errno) => reply.error(errno),
         }

@@ -4,6 +4,7 @@
 //! answered from a view other than the one that was mounted.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -42,6 +43,8 @@ pub struct Volume {
     pub nodes: Nodes,
     /// What was asked.
     pub counting: Arc<Counting>,
+    /// Whether files that are opened with `O_DIRECT` pass the kernel's pages by, as it can have several writes of one under way then.
+    pub direct: AtomicBool,
 }
 
 impl Volume {
@@ -49,7 +52,7 @@ impl Volume {
     pub fn new(view: View, locking: Locking, options: MountOptions, counting: Arc<Counting>) -> Self {
         let callers = Callers::new(&view.share.access, options.root_squash);
         let writable = !options.read_only && view.snapshot.is_none();
-        Self { view, writable, callers, locking, nodes: Nodes::default(), counting }
+        Self { view, writable, callers, locking, nodes: Nodes::default(), counting, direct: AtomicBool::new(false) }
     }
 
     /// The files.

@@ -2,9 +2,10 @@
 
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use cow_tests::nlm_client::{Lock, LockClient, stat};
@@ -200,6 +201,55 @@ fn what_is_mapped_and_what_is_written_are_one() {
         drop(program);
         host.daemon = Some(host.setup.start());
         assert!(fs::read(&file).unwrap() == vec![b'm'; 1 << 20]);
+    });
+}
+
+/// Opened with `O_DIRECT`.
+fn direct(path: &Path) -> fs::File {
+    let flags = rustix::fs::OFlags::DIRECT.bits() as i32;
+    fs::OpenOptions::new().read(true).write(true).custom_flags(flags).open(path).unwrap()
+}
+
+#[test]
+fn what_is_written_past_the_kernels_pages_is_seen_in_them() {
+    const PAGE: usize = 4096;
+    const PAGES: u64 = 64;
+    in_namespace("programs::what_is_written_past_the_kernels_pages_is_seen_in_them", || {
+        let host = Host::new("prod");
+        let path = host.mount("prod", json!({})).join("f");
+        fs::write(&path, vec![0; PAGES as usize * PAGE]).unwrap();
+        let (kept, has_ended) = (fs::File::open(&path).unwrap(), AtomicBool::new(false));
+        let read = |page: u64| {
+            let mut bytes = vec![0; PAGE];
+            kept.read_exact_at(&mut bytes, page * PAGE as u64).unwrap();
+            bytes
+        };
+        std::thread::scope(|scope| {
+            // The kernel has all pages all the time, whoever writes them.
+            scope.spawn(|| {
+                while !has_ended.load(Ordering::Relaxed) {
+                    (0..PAGES).for_each(|page| drop(read(page)));
+                }
+            });
+            let write = |writer: u64| {
+                let file = direct(&path);
+                for round in 0..2000 {
+                    let page = (round * 4 + writer) % PAGES;
+                    let bytes = vec![round as u8; PAGE];
+                    file.write_all_at(&bytes, page * PAGE as u64).unwrap();
+                    assert!(read(page) == bytes, "page {page} is not what was written in round {round}");
+                }
+            };
+            let writers: Vec<_> = (0..4).map(|writer| scope.spawn(move || write(writer))).collect();
+            let ended: Vec<_> = writers.into_iter().map(|writer| writer.join()).collect();
+            has_ended.store(true, Ordering::Relaxed);
+            assert!(ended.iter().all(Result::is_ok));
+        });
+        // And the other way round.
+        fs::write(&path, vec![7; PAGE]).unwrap();
+        let mut bytes = vec![0; PAGE];
+        direct(&path).read_exact_at(&mut bytes, 0).unwrap();
+        assert!(bytes == [7; PAGE]);
     });
 }
 
