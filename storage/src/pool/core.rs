@@ -76,6 +76,8 @@ pub struct Core {
     pub last_whole: AtomicU64,
     /// Locked during a whole commit.
     pub flight: Mutex<()>,
+    /// Whether somebody waited for room in dirty memory since a large head was last written back.
+    pub pressed: AtomicBool,
     /// The last cut when all that could be given back had been.
     pub settled: AtomicU64,
     /// The last commit; locked while the next becomes durable.

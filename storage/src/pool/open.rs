@@ -188,6 +188,7 @@ fn open_from(
         last_cut: AtomicU64::new(0),
         last_whole: AtomicU64::new(0),
         flight: Mutex::new(()),
+        pressed: AtomicBool::new(false),
         settled: AtomicU64::new(0),
         committed: Mutex::new(committed),
         latest: Mutex::new(Latest { birth, system: payload.system, account: payload.account }),

@@ -59,6 +59,9 @@ pub struct Written {
     dirty_len: u64,
 }
 
+/// The part of dirty memory that makes a head's own a large one, when it is written back.
+const LARGE_PART: u64 = 4;
+
 impl Core {
     /// Writes what heads had beyond their roots, as part of commit `birth`. Nothing refers to it until that is published.
     pub fn write_back(&self, heads: Vec<Frozen>, birth: Birth) -> Result<Vec<Written>> {
@@ -103,6 +106,7 @@ impl Core {
             block_len: head.block_len,
             extent_len: properties.extent_size,
             level,
+            hurried: dirty_len >= self.budgets.dirty / LARGE_PART && self.pressed.swap(false, Ordering::Relaxed),
             birth,
             privileged: true,
             dedup: properties.dedup,

@@ -32,6 +32,7 @@ impl Core {
     fn await_memory(&self, more: u64, limit: u64, now: Timestamp) -> Result<()> {
         self.check()?;
         while self.dirty() > 0 && self.dirty() + more > limit {
+            self.pressed.store(true, Ordering::Relaxed);
             // A commit that is under way may be all it takes.
             let seen = {
                 let _flight = self.flight.lock();

@@ -249,6 +249,7 @@ impl Change<'_> {
             block_len: properties.block_size,
             extent_len: properties.extent_size,
             level: None,
+            hurried: false,
             birth: self.birth,
             privileged: true,
             dedup: false,

@@ -21,6 +21,7 @@ const HOW: WriteBack = WriteBack {
     block_len: 4096,
     extent_len: 32768,
     level: Some(1),
+    hurried: false,
     birth: Birth(1),
     privileged: false,
     dedup: false,
@@ -97,6 +98,35 @@ fn a_stream_that_is_stored_already_becomes_pointers() {
     let how = WriteBack { birth: Birth(3), ..how };
     let written = write_back(&store, copy.root(), &copy.frozen().unwrap().read(), &how).unwrap();
     assert_eq!((written.plain_bytes, written.deduplicated_bytes), (4096, 0));
+}
+
+#[test]
+fn what_saves_little_gives_way_to_writers_who_wait() {
+    // Two thirds of it nothing compresses, and the rest is common words.
+    let mut bytes = noise(100 * 32768, 1);
+    for (number, words) in bytes.chunks_exact_mut(96).enumerate() {
+        let word = [b"select * from accounts where a = ", b"insert into history values (1, 2)"][number % 5 / 3];
+        words[..32].copy_from_slice(&word[..32]);
+    }
+    let stored = |bytes: &[u8], hurried, level| {
+        let store = new_store();
+        let mut layers = empty(Arc::clone(&store));
+        edit(&layers, |edit| edit.write(FILE, 0, bytes));
+        assert!(layers.freeze());
+        let how = WriteBack { hurried, level, ..HOW };
+        let written = write_back(&store, layers.root(), &layers.frozen().unwrap().read(), &how).unwrap();
+        let writer = CommitWriter::new(&store, how.birth);
+        layers.install(tree::apply(&writer, layers.root(), written.edits, how.birth, &mut Vec::new()).unwrap().root);
+        let mut read = vec![0; bytes.len()];
+        layers.read(FILE, 0, &mut read).unwrap();
+        assert!(read == bytes, "it reads otherwise");
+        store.account().totals().appended
+    };
+    let (calm, hurried) = (stored(&bytes, false, Some(1)), stored(&bytes, true, Some(1)));
+    assert!(calm < hurried, "{hurried} bytes where writers wait, and {calm} where none does");
+    assert_eq!(stored(&bytes, true, Some(2)), stored(&bytes, false, Some(2)), "what was asked for gave way");
+    bytes.iter_mut().for_each(|byte| *byte %= 4);
+    assert_eq!(stored(&bytes, true, Some(1)), stored(&bytes, false, Some(1)), "what pays gave way");
 }
 
 /// Runs each job on a thread of its own, in no order.

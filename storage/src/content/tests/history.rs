@@ -129,6 +129,7 @@ impl History {
             block_len: self.layers.block_len(),
             extent_len: self.layers.block_len() << self.pick(5),
             level: [None, Some(1)][self.pick(2) as usize],
+            hurried: self.birth.is_multiple_of(2),
             birth: Birth(self.birth),
             privileged: false,
             dedup: self.pick(2) == 1,

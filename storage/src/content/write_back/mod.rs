@@ -5,6 +5,7 @@
 
 mod groups;
 mod known;
+mod level;
 
 use std::ops::Range;
 
@@ -34,6 +35,8 @@ pub struct WriteBack {
     pub extent_len: u32,
     /// The level to compress at; `None`: not at all.
     pub level: Option<i8>,
+    /// Whether writers wait for it, so that what saves little is compressed faster.
+    pub hurried: bool,
     /// The commit that it becomes part of.
     pub birth: Birth,
     /// Whether it may use the pool's reserve.
@@ -152,9 +155,7 @@ impl Work<'_> {
 
     /// Seals groups in parallel, and appends them in order.
     fn write(&mut self, groups: Vec<Vec<Dirty>>) -> Result<()> {
-        let sealed = executor::map(self.store.executor(), groups.len(), |number| self.seal(&groups[number]));
-        for (group, sealed) in groups.into_iter().zip(sealed) {
-            let mut sealed = sealed?;
+        for (group, mut sealed) in groups.iter().zip(self.seal_all(&groups)?) {
             let id = self.store.account().append_extent(self.how.birth, self.how.privileged, &mut sealed)?;
             self.appended.push((id, 0, group.len() as u8));
             self.store.finder().remember(id, &sealed.hashes);
@@ -164,19 +165,39 @@ impl Work<'_> {
         Ok(())
     }
 
-    fn seal(&self, group: &[Dirty]) -> Result<Sealed> {
+    /// Seals groups in parallel; in their order, at the level that `level` gives them.
+    fn seal_all(&self, groups: &[Vec<Dirty>]) -> Result<Vec<Sealed>> {
+        let level = self.how.level;
+        if !level::may_give_way(level, self.how.hurried) {
+            let all = executor::map(self.store.executor(), groups.len(), |number| self.seal(&groups[number], level));
+            return all.into_iter().collect();
+        }
+        let (samples, others): (Vec<_>, Vec<_>) =
+            groups.iter().enumerate().partition(|(number, _)| number.is_multiple_of(level::SAMPLE_STEP));
+        let seal = |part: &[(usize, &Vec<Dirty>)], level| {
+            let sealed = executor::map(self.store.executor(), part.len(), |at| self.seal(part[at].1, level));
+            sealed.into_iter().collect::<Result<Vec<_>>>()
+        };
+        let sampled = seal(&samples, level)?;
+        let plain_len = samples.iter().map(|(_, group)| group.len()).sum::<usize>() * self.how.block_len as usize;
+        let mut beside = seal(&others, Some(level::beside(&sampled, plain_len)))?.into_iter();
+        let with_others =
+            |sample| std::iter::once(sample).chain(beside.by_ref().take(level::SAMPLE_STEP - 1)).collect();
+        Ok(sampled.into_iter().flat_map::<Vec<_>, _>(with_others).collect())
+    }
+
+    fn seal(&self, group: &[Dirty], level: Option<i8>) -> Result<Sealed> {
         let block_len = self.how.block_len as usize;
         let mut plain = Vec::with_capacity(group.len() * block_len);
         group.iter().for_each(|dirty| plain.extend_from_slice(&dirty.plain));
         let hashes = group.iter().map(|dirty| dirty.hash).collect();
         let first = &group[0];
         let origin = Origin { dataset: self.how.dataset, inode: first.inode, first_block: first.number };
-        self.store
-            .with_compressor(|with| Ok(Sealed::seal_hashed(&plain, block_len, hashes, self.how.level, origin, with)))
+        self.store.with_compressor(|with| Ok(Sealed::seal_hashed(&plain, block_len, hashes, level, origin, with)))
     }
 
     /// Edits that put the blocks of a new extent into their files, where they are read from the cache at first.
-    fn refer(&mut self, id: SlotId, group: Vec<Dirty>) {
+    fn refer(&mut self, id: SlotId, group: &[Dirty]) {
         let mut first = 0;
         for piece in group.chunk_by(Dirty::is_followed_by) {
             let hashes = piece.iter().map(|dirty| dirty.hash.block_hash()).collect::<Vec<_>>();
@@ -185,7 +206,7 @@ impl Work<'_> {
             first += piece.len() as u8;
         }
         for (index, dirty) in (0..).zip(group) {
-            self.store.keep_block(id, index, dirty.hash.block_hash(), dirty.plain);
+            self.store.keep_block(id, index, dirty.hash.block_hash(), dirty.plain.clone());
         }
     }
 }
