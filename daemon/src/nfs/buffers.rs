@@ -17,7 +17,8 @@ use parking_lot::{Condvar, Mutex};
 
 /// Bytes in a buffer of each size: whole reads and writes of the usual powers of two, and their headers.
 const SIZES: [usize; 4] = [SMALL_LEN, (64 << 10) + HEADERS_LEN, (256 << 10) + HEADERS_LEN, LARGEST_LEN];
-const SMALL_LEN: usize = 8 << 10;
+/// A page of a database, and headers.
+const SMALL_LEN: usize = 9 << 10;
 const HEADERS_LEN: usize = 4 << 10;
 
 /// Bytes in the largest buffer.

@@ -9,6 +9,10 @@ use crate::nfs::{mount, nlm, v3};
 /// Buckets of a histogram: bucket `n` counts calls of less than `8 << n` microseconds, the last all others.
 pub const BUCKETS: usize = 20;
 
+/// What a call counts as in the mean, if it took longer: one that others kept from running for a while does not make all
+/// those after it look slow.
+const SLOW: Duration = Duration::from_micros(250);
+
 /// Why a call was not run, or not let at the file that it named.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Reason {
@@ -234,7 +238,8 @@ impl Procedure {
         self.micros.add(micros);
         let bucket = (u64::BITS - (micros >> 3).leading_zeros()) as usize;
         self.histogram[bucket.min(BUCKETS - 1)].add(1);
-        let (nanos, before) = (took.as_nanos() as u64, self.recent_nanos.load(Ordering::Relaxed));
+        let nanos = took.min(SLOW).as_nanos() as u64;
+        let before = self.recent_nanos.load(Ordering::Relaxed);
         // Calls that end together may overwrite each other's share, which a mean survives.
         self.recent_nanos.store(before - before / 8 + nanos / 8, Ordering::Relaxed);
     }

@@ -11,13 +11,13 @@ use std::net::{IpAddr, SocketAddr};
 use cow_storage::fs::CallId;
 
 use crate::nfs::rpc::Call;
-use crate::nfs::v3::{self, PROCEDURES};
+use crate::nfs::v3::{self, Once, PROCEDURES};
 use crate::shares::Views;
 
 /// What is known of a call.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Known {
-    /// Its id, if it must not run twice.
+    /// Its id, if the log is to have it.
     pub id: Option<CallId>,
     /// Whether it was done before a crash.
     pub was_done: bool,
@@ -28,7 +28,7 @@ impl Known {
     pub fn new(peer: SocketAddr, call: &Call, record: &[u8], views: &dyn Views) -> Self {
         let procedure = PROCEDURES.get(call.procedure as usize);
         if (call.program, call.version) != (v3::PROGRAM, v3::VERSION)
-            || !procedure.is_some_and(|found| found.is_replayed)
+            || !procedure.is_some_and(|found| found.once == Once::Logged)
         {
             return Self::default();
         }

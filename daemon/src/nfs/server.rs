@@ -49,7 +49,7 @@ pub struct Limits {
     pub threads_per_connection: usize,
     /// Threads besides one for each connection.
     pub extra_threads: usize,
-    /// Bytes of buffers for calls and replies longer than 8 KiB.
+    /// Bytes of buffers for calls and replies longer than 9 KiB.
     pub buffer_bytes: usize,
     /// Replies kept for calls that are sent again.
     pub replies: usize,

@@ -25,7 +25,7 @@ use crate::nfs::status::Status;
 use crate::nfs::tally::Totals;
 use crate::nfs::target::{Request, Seen};
 use crate::nfs::uses::{Kept, Uses};
-use crate::nfs::v3::{self, PROCEDURES, Procedure};
+use crate::nfs::v3::{self, Once, PROCEDURES, Procedure};
 use crate::nfs::xdr::{Decoder, Encoder, Garbage};
 use crate::shares::Views;
 
@@ -344,7 +344,7 @@ impl Service {
 fn is_replayed(call: &Call) -> bool {
     let procedure = call.procedure as usize;
     match (call.program, call.version) {
-        (v3::PROGRAM, v3::VERSION) => PROCEDURES.get(procedure).is_some_and(|found| found.is_replayed),
+        (v3::PROGRAM, v3::VERSION) => PROCEDURES.get(procedure).is_some_and(|found| found.once != Once::No),
         (nlm::PROGRAM, nlm::VERSION) => procedure > 1,
         (nsm::PROGRAM, nsm::VERSION) => call.procedure == nsm::NOTIFY,
         _ => false,

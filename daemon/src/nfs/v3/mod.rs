@@ -66,38 +66,49 @@ pub struct Procedure {
     run: Run,
     /// Words of empty attributes that follow a status other than OK.
     failure_words: usize,
-    /// Whether running it twice may differ from running it once, so that its reply is kept.
-    pub is_replayed: bool,
+    /// What is done lest it run twice.
+    pub once: Once,
 }
 
-const fn procedure(name: &'static str, run: Run, failure_words: usize, is_replayed: bool) -> Procedure {
-    Procedure { name, run, failure_words, is_replayed }
+/// What is done lest a call that is sent again runs twice.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Once {
+    /// Nothing: running it twice is the same as running it once.
+    No,
+    /// Its reply is kept.
+    Kept,
+    /// And its id is in the log with the change that it made, so that it is known after a crash too.
+    Logged,
+}
+
+const fn procedure(name: &'static str, run: Run, failure_words: usize, once: Once) -> Procedure {
+    Procedure { name, run, failure_words, once }
 }
 
 /// All procedures by number.
 pub const PROCEDURES: [Procedure; 22] = [
-    procedure("null", null, 0, false),
-    procedure("getattr", attributes::get, 0, false),
-    procedure("setattr", attributes::set, 2, true),
-    procedure("lookup", lookup::lookup, 1, false),
-    procedure("access", attributes::access, 1, false),
-    procedure("readlink", lookup::read_link, 1, false),
-    procedure("read", read::read, 1, false),
-    procedure("write", write::write, 2, true),
-    procedure("create", create::create, 2, true),
-    procedure("mkdir", create::make_directory, 2, true),
-    procedure("symlink", create::make_symlink, 2, true),
-    procedure("mknod", create::make_node, 2, true),
-    procedure("remove", link::remove, 2, true),
-    procedure("rmdir", link::remove_directory, 2, true),
-    procedure("rename", link::rename, 4, true),
-    procedure("link", link::link, 3, true),
-    procedure("readdir", list::read_directory, 1, false),
-    procedure("readdirplus", list::read_directory_plus, 1, false),
-    procedure("fsstat", facts::file_system_state, 1, false),
-    procedure("fsinfo", facts::file_system_limits, 1, false),
-    procedure("pathconf", facts::path_limits, 1, false),
-    procedure("commit", write::commit, 2, false),
+    procedure("null", null, 0, Once::No),
+    procedure("getattr", attributes::get, 0, Once::No),
+    procedure("setattr", attributes::set, 2, Once::Logged),
+    procedure("lookup", lookup::lookup, 1, Once::No),
+    procedure("access", attributes::access, 1, Once::No),
+    procedure("readlink", lookup::read_link, 1, Once::No),
+    procedure("read", read::read, 1, Once::No),
+    procedure("write", write::write, 2, Once::Kept),
+    procedure("create", create::create, 2, Once::Logged),
+    procedure("mkdir", create::make_directory, 2, Once::Logged),
+    procedure("symlink", create::make_symlink, 2, Once::Logged),
+    procedure("mknod", create::make_node, 2, Once::Logged),
+    procedure("remove", link::remove, 2, Once::Logged),
+    procedure("rmdir", link::remove_directory, 2, Once::Logged),
+    procedure("rename", link::rename, 4, Once::Logged),
+    procedure("link", link::link, 3, Once::Logged),
+    procedure("readdir", list::read_directory, 1, Once::No),
+    procedure("readdirplus", list::read_directory_plus, 1, Once::No),
+    procedure("fsstat", facts::file_system_state, 1, Once::No),
+    procedure("fsinfo", facts::file_system_limits, 1, Once::No),
+    procedure("pathconf", facts::path_limits, 1, Once::No),
+    procedure("commit", write::commit, 2, Once::No),
 ];
 
 /// Runs a procedure, and encodes its results after what `reply` holds.
