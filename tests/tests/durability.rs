@@ -9,7 +9,7 @@ use std::thread;
 use std::time::Duration;
 
 use cow_tests::daemon::{Daemon, Setup};
-use cow_tests::nfs_client::{Client, Handle, Outcome, Set, Stable};
+use cow_tests::nfs_client::{Call, Client, Handle, Outcome, Reader, Set, Stable};
 use cow_tests::pooled::Pooled;
 use cow_tests::random::Random;
 use cow_tests::scratch::Scratch;
@@ -96,11 +96,21 @@ impl Writer {
                 overlay(&mut self.durable, at, &bytes);
             }
             if self.random.below(4) == 0 {
-                let name = format!("{}-{}", self.name, self.random.below(1 << 40));
-                client.create(&root, name.as_bytes(), true, &Set::default())?;
-                self.names.insert(name);
+                self.create_some(&mut client, &root)?;
             }
         }
+    }
+
+    /// Creates files with several calls in flight, which share flushes.
+    fn create_some(&mut self, client: &mut Client, root: &Handle) -> Outcome<()> {
+        let count = self.random.below(24) + 1;
+        let new: Vec<String> = (0..count).map(|_| format!("{}-{}", self.name, self.random.below(1 << 40))).collect();
+        let calls = new.iter().map(|name| Call::create(root, name.as_bytes(), 1, &Set::default()));
+        client.pipeline(12, calls, |place, results| {
+            Reader(&results?).status()?;
+            self.names.insert(new[place].clone());
+            Ok(())
+        })
     }
 
     fn write_piece(&mut self, client: &mut Client, file: &Handle) -> Outcome<()> {

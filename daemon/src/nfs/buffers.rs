@@ -133,6 +133,11 @@ impl Buffer {
         &mut self.bytes[..self.filled]
     }
 
+    /// Whether it is a part of the budget.
+    pub fn is_counted(&self) -> bool {
+        self.size > 0
+    }
+
     /// Forgets what is filled beyond `length`.
     pub fn truncate(&mut self, length: usize) {
         self.filled = self.filled.min(length);

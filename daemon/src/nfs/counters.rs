@@ -11,7 +11,7 @@ pub const BUCKETS: usize = 20;
 
 /// What a call counts as in the mean, if it took longer: one that others kept from running for a while does not make all
 /// those after it look slow.
-const SLOW: Duration = Duration::from_micros(250);
+const SLOW: Duration = Duration::from_micros(500);
 
 /// Why a call was not run, or not let at the file that it named.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -173,6 +173,11 @@ impl Counters {
 }
 
 impl Counting {
+    /// Notes how long an NFS procedure ran, without what its answer waited for while others ran.
+    pub fn nfs_run(&self, procedure: usize, took: Duration) {
+        self.nfs[procedure].note(took);
+    }
+
     /// Counts a call of an NFS procedure.
     pub fn nfs_call(&self, procedure: usize, took: Duration, failed: bool) {
         self.nfs[procedure].call(took, failed);
@@ -200,7 +205,7 @@ impl Counting {
         self.refused[reason as usize].get()
     }
 
-    /// How long an NFS procedure has lately taken.
+    /// How long an NFS procedure has lately run.
     pub fn recent(&self, procedure: usize) -> Duration {
         Duration::from_nanos(self.nfs[procedure].recent_nanos.load(Ordering::Relaxed))
     }
@@ -238,6 +243,9 @@ impl Procedure {
         self.micros.add(micros);
         let bucket = (u64::BITS - (micros >> 3).leading_zeros()) as usize;
         self.histogram[bucket.min(BUCKETS - 1)].add(1);
+    }
+
+    fn note(&self, took: Duration) {
         let nanos = took.min(SLOW).as_nanos() as u64;
         let before = self.recent_nanos.load(Ordering::Relaxed);
         // Calls that end together may overwrite each other's share, which a mean survives.

@@ -65,10 +65,10 @@ fn answer(socket: &UdpSocket, service: &Service, peer: SocketAddr, call: &[u8]) 
         return;
     }
     let origin = Origin::new(peer, None).of_datagram();
-    let reply = match service.answer(&origin, call) {
+    let reply = match service.answer(&origin, call, false) {
         Answer::Reply(reply) => reply.bytes()[MARK_LEN..].to_vec(),
         Answer::Kept(reply) => reply[MARK_LEN..].to_vec(),
-        Answer::Nothing | Answer::End => return,
+        Answer::Promised(_) | Answer::Nothing | Answer::End => return,
     };
     if reply.len() <= call.len() {
         let _ = socket.send_to(&reply, peer);

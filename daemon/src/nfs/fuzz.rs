@@ -80,7 +80,10 @@ fn call_again(bytes: &[u8]) -> Option<Vec<u8>> {
         origin.ended.store(true, Ordering::Release);
         let is_call = matches!(rpc::decode(bytes), Ok(rpc::Header::Call(..)));
         let _ = service.is_slow(bytes);
-        let answer = service.answer(&origin, bytes);
+        let answer = match service.answer(&origin, bytes, true) {
+            Answer::Promised(promised) => service.settle(vec![*promised]).pop().map_or(Answer::Nothing, Answer::Reply),
+            answer => answer,
+        };
         // The service itself lives on after a panic, which here is a failure all the same.
         assert!(service.counting.panics.get() == 0, "a call panicked");
         let reasons = [Reason::Garbage, Reason::RpcVersion, Reason::Credentials, Reason::Flavor];
@@ -89,8 +92,9 @@ fn call_again(bytes: &[u8]) -> Option<Vec<u8>> {
         let is_answered = match &answer {
             Answer::Reply(reply) => is_framed(reply.bytes()),
             Answer::Kept(reply) => is_framed(reply),
-            Answer::Nothing | Answer::End => false,
+            Answer::Promised(_) | Answer::Nothing | Answer::End => false,
         };
+        drop(answer);
         *slot = Some((service, calls + 1));
         (is_call && is_answered).then(|| bytes.to_vec())
     })

@@ -28,7 +28,7 @@ impl Known {
     pub fn new(peer: SocketAddr, call: &Call, record: &[u8], views: &dyn Views) -> Self {
         let procedure = PROCEDURES.get(call.procedure as usize);
         if (call.program, call.version) != (v3::PROGRAM, v3::VERSION)
-            || !procedure.is_some_and(|found| found.once == Once::Logged)
+            || !procedure.is_some_and(|found| matches!(found.once, Once::Logged | Once::Durable))
         {
             return Self::default();
         }

@@ -22,6 +22,7 @@ mod mount;
 mod nlm;
 mod nsm;
 mod portmap;
+mod promised;
 mod record;
 mod replay;
 mod rpc;

@@ -49,6 +49,15 @@ impl RecordReader {
         self.start < self.end
     }
 
+    /// Whether a whole record is here already, so that reading it waits for nobody.
+    pub fn has_whole(&self) -> bool {
+        let ready = self.ahead[self.start..self.end].split_first_chunk();
+        ready.is_some_and(|(mark, rest)| {
+            let mark = u32::from_be_bytes(*mark);
+            mark & LAST_FRAGMENT != 0 && rest.len() >= (mark & !LAST_FRAGMENT) as usize
+        })
+    }
+
     /// The next record. `is_idle` is asked, whenever reading timed out between records, whether to end.
     pub fn read(
         &mut self,
@@ -180,6 +189,23 @@ mod tests {
             }
             assert!(matches!(reader.read(&mut stream, &buffers.portion(None), &mut || true), Err(End::Closed)));
             assert_eq!(buffers.in_use(), 0);
+        }
+    }
+
+    #[test]
+    fn a_record_is_whole_once_reading_it_waits_for_nobody() {
+        let bytes = [fragment(b"one", true), fragment(b"two", true), fragment(b"in parts", false)].concat();
+        for (cut, after_one, after_two) in (7..=bytes.len()).map(|cut| (cut, cut >= 14, false)) {
+            let buffers = Buffers::new(1 << 20).portion(None);
+            let mut stream = Pieces { bytes: &bytes[..cut], piece: usize::MAX };
+            let mut reader = RecordReader::default();
+            assert!(!reader.has_whole());
+            assert_eq!(reader.read(&mut stream, &buffers, &mut || true).unwrap().filled(), b"one");
+            assert_eq!(reader.has_whole(), after_one, "of {cut} bytes");
+            if after_one {
+                assert_eq!(reader.read(&mut stream, &buffers, &mut || true).unwrap().filled(), b"two");
+                assert_eq!(reader.has_whole(), after_two, "of {cut} bytes");
+            }
         }
     }
 

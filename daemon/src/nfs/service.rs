@@ -19,6 +19,7 @@ use crate::nfs::mount::{self, Mounts, Told};
 use crate::nfs::nlm::{self, Locking};
 use crate::nfs::nsm;
 use crate::nfs::portmap::{self, Asked};
+use crate::nfs::promised::{self, Promised};
 use crate::nfs::replay::{Replay, Running, Verdict};
 use crate::nfs::rpc::{self, Accepted, Call, Denial, Header};
 use crate::nfs::status::Status;
@@ -78,9 +79,11 @@ impl Origin {
 }
 
 /// What a record is answered with.
-pub enum Answer {
+pub enum Answer<'a> {
     /// These bytes.
     Reply(Encoder),
+    /// These, once what the call changed is durable.
+    Promised(Box<Promised<'a>>),
     /// Kept bytes.
     Kept(Box<[u8]>),
     /// Nothing.
@@ -114,8 +117,8 @@ impl Service {
         self.buffers.portion(is_known.then(|| origin.peer.ip().to_canonical()))
     }
 
-    /// Answers a record.
-    pub fn answer(&self, origin: &Origin, record: &[u8]) -> Answer {
+    /// Answers a record. What it changed is durable, unless the answer is a promise, for those who take one.
+    pub fn answer(&self, origin: &Origin, record: &[u8], takes_promises: bool) -> Answer<'_> {
         let mut reply = Encoder::new(self.portion(origin).take(0));
         match rpc::decode(record) {
             Err(Garbage) => {
@@ -130,7 +133,13 @@ impl Service {
                 });
                 rpc::encode_denied(&mut reply, xid, denial);
             }
-            Ok(Header::Call(call, arguments)) => return self.answer_call(origin, &call, arguments, record, reply),
+            Ok(Header::Call(call, arguments)) => {
+                let seen = Seen::default();
+                let known = Known::new(origin.peer, &call, record, &*self.views);
+                let is_durable = !(takes_promises && promised::is_promised(&call));
+                let request = Request { known, is_durable, ..self.request(origin, &call, &seen) };
+                return self.answer_call(origin, &call, &request, (record, arguments), reply);
+            }
         }
         rpc::seal(&mut reply);
         Answer::Reply(reply)
@@ -140,11 +149,11 @@ impl Service {
         &self,
         origin: &Origin,
         call: &Call,
-        arguments: Decoder<'_>,
-        record: &[u8],
+        request: &Request<'_>,
+        (record, arguments): (&[u8], Decoder<'_>),
         mut reply: Encoder,
-    ) -> Answer {
-        let mut running = None;
+    ) -> Answer<'_> {
+        let (began, mut running) = (Instant::now(), None);
         if is_replayed(call) {
             match self.replay.begin(origin.peer, call, record, &origin.ended) {
                 Verdict::Run(run) => running = Some(run),
@@ -158,9 +167,12 @@ impl Service {
                 }
             }
         }
-        let known = Known::new(origin.peer, call, record, &*self.views);
-        let status = self.run(origin, call, known, arguments, &mut reply);
+        let status = self.run(origin, call, request, arguments, &mut reply);
         rpc::seal(&mut reply);
+        if let (Some(Status::OK), Some(unsettled)) = (status, request.seen.unsettled.take()) {
+            let (xid, procedure) = (call.xid, call.procedure as usize);
+            return Answer::Promised(Box::new(Promised { reply, running, unsettled, xid, procedure, began }));
+        }
         keep(running, status, &reply);
         Answer::Reply(reply)
     }
@@ -170,24 +182,27 @@ impl Service {
         &self,
         origin: &Origin,
         call: &Call,
-        known: Known,
+        request: &Request<'_>,
         arguments: Decoder<'_>,
         reply: &mut Encoder,
     ) -> Option<Status> {
-        let (began, seen) = (Instant::now(), Seen::default());
+        let began = Instant::now();
         let accepted = match (call.program, call.version) {
             (v3::PROGRAM, v3::VERSION) => match PROCEDURES.get(call.procedure as usize) {
                 Some(procedure) => {
-                    let request = Request { known, ..self.request(origin, call, &seen) };
-                    let status = self.run_nfs(procedure, &request, call.xid, arguments, reply);
+                    let status = self.run_nfs(procedure, request, call.xid, arguments, reply);
                     let failed = status != Ok(Status::OK);
-                    self.counting.nfs_call(call.procedure as usize, began.elapsed(), failed);
+                    self.counting.nfs_run(call.procedure as usize, began.elapsed());
+                    // What is promised is counted when it is kept.
+                    if request.is_durable || failed {
+                        self.counting.nfs_call(call.procedure as usize, began.elapsed(), failed);
+                    }
                     status
                 }
                 None => Err(Accepted::ProcedureUnavailable),
             },
             (mount::PROGRAM, mount::VERSION) => {
-                let status = self.run_mount(call, &self.request(origin, call, &seen), arguments, reply);
+                let status = self.run_mount(call, request, arguments, reply);
                 if (call.procedure as usize) < mount::PROCEDURES.len() {
                     let failed = status != Ok(Status::OK);
                     self.counting.mount_call(call.procedure as usize, began.elapsed(), failed);
@@ -195,8 +210,7 @@ impl Service {
                 status
             }
             (nlm::PROGRAM, nlm::VERSION) => {
-                let request = self.request(origin, call, &seen);
-                let status = self.run_nlm(call, &request, origin.server, arguments, reply);
+                let status = self.run_nlm(call, request, origin.server, arguments, reply);
                 let failed = status != Ok(Status::OK);
                 self.counting.nlm_call(call.procedure as usize, began.elapsed(), failed);
                 status
@@ -211,7 +225,7 @@ impl Service {
             (nsm::PROGRAM, _) => Err(Accepted::ProgramMismatch(nsm::VERSION)),
             _ => Err(Accepted::ProgramUnavailable),
         };
-        self.count(origin, &seen, accepted);
+        self.count(origin, request.seen, accepted);
         match accepted {
             Ok(status) => Some(status),
             Err(accepted) => {
@@ -335,7 +349,8 @@ impl Service {
     fn request<'a>(&'a self, origin: &Origin, call: &'a Call, seen: &'a Seen) -> Request<'a> {
         let now = timestamp(SystemTime::now());
         let (views, known) = (&*self.views, Known::default());
-        Request { views, key: &self.key, peer: origin.peer, identity: &call.identity, now, known, seen }
+        let (peer, identity) = (origin.peer, &call.identity);
+        Request { views, key: &self.key, peer, identity, now, known, is_durable: true, seen }
     }
 }
 
@@ -352,7 +367,7 @@ fn is_replayed(call: &Call) -> bool {
 }
 
 /// Keeps a reply for the next who asks, unless the client was told to try again.
-fn keep(running: Option<Running<'_>>, status: Option<Status>, reply: &Encoder) {
+pub(super) fn keep(running: Option<Running<'_>>, status: Option<Status>, reply: &Encoder) {
     if let (Some(running), Some(status)) = (running, status)
         && !matches!(status, Status::TRY_LATER | Status::SERVER_FAULT)
     {

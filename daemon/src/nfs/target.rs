@@ -8,6 +8,7 @@
 
 use std::cell::Cell;
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use cow_storage::error::{Error, ErrorKind};
 use cow_storage::format::{DatasetId, InodeNumber, SnapshotId, Timestamp};
@@ -33,6 +34,8 @@ pub struct Request<'a> {
     pub now: Timestamp,
     /// Whether it was made before.
     pub known: Known,
+    /// Whether what it changes is durable when it has been run, or only once its file system has settled.
+    pub is_durable: bool,
     /// What shows on the way.
     pub seen: &'a Seen,
 }
@@ -44,6 +47,8 @@ pub struct Seen {
     pub dataset: Cell<Option<DatasetId>>,
     /// Whether the share's rules refused it.
     pub is_refused: Cell<bool>,
+    /// What has to settle before it is answered.
+    pub unsettled: Cell<Option<Arc<dyn FileSystem>>>,
     /// Bytes of files that it returned.
     pub read_bytes: Cell<u64>,
     /// Bytes of files that it brought.
@@ -78,7 +83,10 @@ impl Request<'_> {
             return Err(Status::ACCESS);
         };
         let Identity { caller, group } = admission.identity;
-        let context = Context { now: self.now, caller, durable: true, call: self.known.id };
+        if !self.is_durable {
+            self.seen.unsettled.set(Some(view.file_system.clone()));
+        }
+        let context = Context { now: self.now, caller, durable: self.is_durable, call: self.known.id };
         let writable = admission.writable && view.snapshot.is_none();
         Ok(Target { writable, view, group, context, was_done: self.known.was_done, inode })
     }

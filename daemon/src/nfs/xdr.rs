@@ -81,6 +81,11 @@ impl Encoder {
         self.buffer.filled()
     }
 
+    /// Whether they lie in a buffer that is a part of the budget.
+    pub fn is_counted(&self) -> bool {
+        self.buffer.is_counted()
+    }
+
     /// How many bytes there are.
     pub fn len(&self) -> usize {
         self.buffer.filled().len()

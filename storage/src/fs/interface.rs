@@ -316,6 +316,10 @@ pub trait FileSystem: Send + Sync {
     /// Makes the file's data and attributes durable: fsync and COMMIT.
     fn sync(&self, inode: InodeNumber) -> Result<()>;
 
+    /// Returns when all changes of names and attributes that were made so far are durable: also those whose [`Context`] did
+    /// not ask for it. Callers that wait at once share a flush.
+    fn settle(&self) -> Result<()>;
+
     /// Makes a new object. `mode` is masked already; `initial` sets more at once (its size only for files).
     fn create(
         &self,

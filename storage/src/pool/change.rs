@@ -20,8 +20,8 @@ use crate::sync::Ordering;
 pub enum Promise {
     /// It is durable when the call returns, and with it that this call was done.
     Durable(Option<CallId>),
-    /// It is in the log, in order, and durable with whatever is next.
-    Logged,
+    /// It is in the log, in order, and durable with whatever is next; and with it that this call was done.
+    Logged(Option<CallId>),
     /// Nothing.
     Nothing,
     /// It comes out of the log.
@@ -112,8 +112,9 @@ impl Core {
         }
         let ticket = match promise {
             Promise::Nothing | Promise::Replayed => None,
-            Promise::Logged => Some(self.log.append(&record::encode(head.dataset, None, record))?),
-            Promise::Durable(call) => Some(self.log.append(&record::encode(head.dataset, call, record))?),
+            Promise::Logged(call) | Promise::Durable(call) => {
+                Some(self.log.append(&record::encode(head.dataset, call, record))?)
+            }
         };
         let before = present.layers.dirty_bytes();
         edit.finish();

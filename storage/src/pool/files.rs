@@ -60,7 +60,7 @@ impl Files {
         plan: impl Fn(&Reader<'_>, InodeNumber) -> Result<Plan<'r, T>>,
     ) -> Result<Done<T>> {
         self.core.make_room_for(&self.head, 0, context.now)?;
-        let promise = if context.durable { Promise::Durable(context.call) } else { Promise::Logged };
+        let promise = if context.durable { Promise::Durable(context.call) } else { Promise::Logged(context.call) };
         self.core.change(&self.head, promise, context.now, plan)
     }
 
@@ -145,6 +145,11 @@ impl FileSystem for Files {
         self.attributes(inode)?;
         // A commit that this makes keeps the last one's time.
         self.core.sync(&self.head, inode, Timestamp::default())
+    }
+
+    fn settle(&self) -> Result<()> {
+        let last = self.head.operate_always().last_logged;
+        last.map_or(Ok(()), |ticket| self.core.log.wait(ticket).inspect_err(|_| self.core.poison()))
     }
 
     fn create(

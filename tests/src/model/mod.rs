@@ -141,6 +141,10 @@ impl FileSystem for Model {
         self.reading("sync")?.attributes(inode).map(drop)
     }
 
+    fn settle(&self) -> Result<()> {
+        Ok(())
+    }
+
     fn create(
         &self,
         context: &Context,

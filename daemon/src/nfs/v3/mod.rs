@@ -77,8 +77,11 @@ pub enum Once {
     No,
     /// Its reply is kept.
     Kept,
-    /// And its id is in the log with the change that it made, so that it is known after a crash too.
+    /// And its id is in the log with the change that it made, so that it is known after a crash too. Others may run before
+    /// that is durable, while it waits for its answer.
     Logged,
+    /// The same, but it makes more durable than its own change, and waits for that itself.
+    Durable,
 }
 
 const fn procedure(name: &'static str, run: Run, failure_words: usize, once: Once) -> Procedure {
@@ -101,7 +104,7 @@ pub const PROCEDURES: [Procedure; 22] = [
     procedure("mknod", create::make_node, 2, Once::Logged),
     procedure("remove", link::remove, 2, Once::Logged),
     procedure("rmdir", link::remove_directory, 2, Once::Logged),
-    procedure("rename", link::rename, 4, Once::Logged),
+    procedure("rename", link::rename, 4, Once::Durable),
     procedure("link", link::link, 3, Once::Logged),
     procedure("readdir", list::read_directory, 1, Once::No),
     procedure("readdirplus", list::read_directory_plus, 1, Once::No),
