@@ -58,7 +58,7 @@ class Server:
         """Runs a row; returns what it came to."""
         is_paged = row.startswith("random") or row == "write-commit"
         sizes = {"mib": self.section.size(32, 512) if is_paged else self.section.size(64, 1024)}
-        sizes |= {"seconds": 1 if self.section.quick else 2, "calls": self.section.size(500, 5000)}
+        sizes |= {"seconds": 1 if self.section.quick else 2, "calls": self.section.size(500, 20_000)}
         return self._load(row, depth, self.pages if is_paged else self.plain, sizes)
 
     def prepare(self):
