@@ -2,7 +2,7 @@
 //!
 //! `bench-report [FOLDER]`, by default benches. Reads FOLDER/results/*.json (a section each, see lab/results.py) and, where
 //! there is one, FOLDER/notes/NAME.md, which says what the figures mean and what limits them; writes FOLDER/RESULTS.md and
-//! FOLDER/results/*.svg. FOLDER/notes/order names the sections in their order.
+//! FOLDER/results/*.svg. FOLDER/notes/order names the sections in their order; FOLDER/notes/earlier.md comes at the end.
 
 mod found;
 mod plot;
@@ -20,7 +20,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     for drawing in sections.iter().flat_map(|(section, _)| &section.plots) {
         plot::draw(drawing, &folder.join("results").join(format!("{}.svg", drawing.name)))?;
     }
-    fs::write(folder.join("RESULTS.md"), text::page(&sections))?;
+    let earlier = fs::read_to_string(folder.join("notes/earlier.md")).unwrap_or_default();
+    fs::write(folder.join("RESULTS.md"), text::page(&sections, &earlier))?;
     Ok(())
 }
 

@@ -11,8 +11,8 @@ device; a figure is the median, with the least and the most where there were sev
 hour to hour: quote ratios.
 ";
 
-/// The whole page.
-pub fn page(sections: &[(Section, String)]) -> String {
+/// The whole page; `earlier` is its end.
+pub fn page(sections: &[(Section, String)], earlier: &str) -> String {
     let mut page = HEAD.to_owned();
     page.push_str("\n## How the goals stand\n\n| section | goal | found | |\n|---|---|---|---|\n");
     for (section, _) in sections {
@@ -24,6 +24,9 @@ pub fn page(sections: &[(Section, String)]) -> String {
     }
     for (section, note) in sections {
         write_section(&mut page, section, note);
+    }
+    if !earlier.is_empty() {
+        let _ = write!(page, "\n{earlier}");
     }
     page
 }
