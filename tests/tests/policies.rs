@@ -161,7 +161,7 @@ fn recorded(site: &Site) {
     let secrets = ["secretly", "PRIVATE KEY", key.lines().nth(1).unwrap()];
     assert!(secrets.iter().all(|secret| !shown.contains(secret)), "{shown}");
     let failed = site.done("action list --failed");
-    assert!(failed.contains("DELETE /v1/snapshots/dsource/tree/1@"), "{failed}");
+    assert!(failed.contains("POST /v1/destroy") && failed.contains("names=dsource/tree/1@"), "{failed}");
     assert!(failed.lines().all(|line| !line.contains("  done  ")), "{failed}");
     let by_schedule = site.json("action list --who policy --about tree");
     let by_schedule = by_schedule["actions"].as_array().unwrap().clone();

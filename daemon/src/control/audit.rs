@@ -12,7 +12,7 @@ use crate::control::route::Route;
 
 /// Fields of bodies whose texts are names, or say which of several things is to be done. All else stays out: passwords,
 /// keys, scripts and plugins' parameters are in bodies too.
-const NAMES: [&str; 14] = [
+const NAMES: [&str; 15] = [
     "at",
     "dataset",
     "do",
@@ -20,6 +20,7 @@ const NAMES: [&str; 14] = [
     "from",
     "kind",
     "name",
+    "names",
     "path",
     "plugin",
     "profile",
@@ -74,10 +75,24 @@ fn path(route: &Route, call: &Call) -> String {
 
 fn details(route: &Route, call: &Call) -> BTreeMap<String, String> {
     let body: Value = serde_json::from_slice(call.bytes()).unwrap_or_default();
-    let of_body = NAMES.into_iter().filter_map(|name| Some((name, body.get(name)?.as_str()?)));
-    let of_query = route.query.iter().filter_map(|query| Some((query.name, call.query(query.name)?)));
+    let of_body = NAMES.into_iter().filter_map(|name| Some((name, text(body.get(name)?)?)));
+    let of_query = route.query.iter().filter_map(|query| Some((query.name, call.query(query.name)?.to_owned())));
     let short = of_body.chain(of_query).filter(|(_, value)| value.len() <= NAME_LEN_MAX);
-    short.map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
+    short.map(|(name, value)| (name.to_owned(), value)).collect()
+}
+
+/// A text, or as many of a list of them as a record takes.
+fn text(value: &Value) -> Option<String> {
+    let Some(list) = value.as_array() else { return value.as_str().map(str::to_owned) };
+    let texts: Vec<&str> = list.iter().filter_map(Value::as_str).collect();
+    let ends = texts.iter().scan(0, |end, text| {
+        *end += text.len() + 2;
+        Some(*end)
+    });
+    // Room for the words that count the others.
+    let told = ends.take_while(|end| *end + 40 <= NAME_LEN_MAX).count();
+    let others = if told == texts.len() { String::new() } else { format!(" and {} more", texts.len() - told) };
+    Some(texts[..told].join(", ") + &others)
 }
 
 /// The number of the job that was begun; of a policy's, which may be several, the first.

@@ -34,15 +34,31 @@ impl How {
 const LONG_AGO: Timestamp = Timestamp { seconds: 0, nanoseconds: 0 };
 
 impl Service {
-    /// Destroys a dataset with its snapshots, or a snapshot, by its full name.
-    pub fn destroy(&self, name: &str, how: How) -> Answer<Destroyed> {
+    /// Destroys a dataset with its snapshots.
+    pub fn destroy_dataset(&self, name: &str, how: How) -> Answer<Destroyed> {
+        self.pool().dataset(name).map_err(problem)?;
+        self.destroy(name, how)
+    }
+
+    /// Destroys a snapshot, by its full name.
+    pub fn destroy_snapshot(&self, name: &str, how: How) -> Answer<Destroyed> {
+        self.pool().snapshot_info(name).map_err(problem)?;
+        self.destroy(name, how)
+    }
+
+    fn destroy(&self, name: &str, how: How) -> Answer<Destroyed> {
         let DestroyedEach { mut destroyed, problem } = self.destroy_each(&[name.to_owned()], how)?;
         problem.map_or_else(|| Ok(destroyed.remove(0)), Err)
     }
 
     /// Destroys several in one step, one after the other until one cannot be. Fails, and destroys nothing, if that can be foreseen.
     pub fn destroy_each(&self, names: &[String], how: How) -> Answer<DestroyedEach> {
-        let patience = how.patience() / names.len().max(1) as u64;
+        if names.is_empty() {
+            return Err(
+                Problem::new(Code::InvalidRequest, "no dataset or snapshot is named").with_hint("name at least one")
+            );
+        }
+        let patience = how.patience() / names.len() as u64;
         let mut foreseen = Vec::new();
         let mut datasets = Vec::new();
         for name in names {

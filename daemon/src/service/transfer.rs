@@ -83,7 +83,7 @@ impl Drop for Passing {
     fn drop(&mut self) {
         let Some(snapshot) = &self.snapshot else { return };
         let how = How { at_once: true, ..How::default() };
-        if let Err(problem) = self.service.destroy(snapshot, how) {
+        if let Err(problem) = self.service.destroy_snapshot(snapshot, how) {
             tracing::warn!(snapshot, %problem, "cannot destroy the snapshot that was exported");
         }
     }

@@ -43,7 +43,11 @@ impl Store for ServiceStore {
 
     fn destroy(&self, name: &str) -> Answer<()> {
         let how = How { recursive: !name.contains('@'), ..How::default() };
-        absent(self.0.destroy(name, how).map(drop), (), ())
+        let outcome = match name.contains('@') {
+            true => self.0.destroy_snapshot(name, how),
+            false => self.0.destroy_dataset(name, how),
+        };
+        absent(outcome.map(drop), (), ())
     }
 
     fn share(&self, dataset: &str, hosts: &[IpAddr], root_squash: bool) -> Answer<()> {

@@ -348,10 +348,7 @@ impl Draw {
             }
             VerbKind::Rewind => self.rewind(world),
             VerbKind::Destroy => self.destroy(world),
-            VerbKind::DestroySnapshot => {
-                let count = if self.one_in(3) { 3 } else { 1 };
-                Verb::Destroy { names: (0..count).map(|_| self.snapshot(world)).collect(), recursive: false }
-            }
+            VerbKind::DestroySnapshot => Verb::Destroy { names: vec![self.snapshot(world)], recursive: false },
             VerbKind::Undelete => self.undelete(world),
             VerbKind::Purge => {
                 Verb::Purge { before: Timestamp { seconds: now.seconds - self.below(300) as i64, nanoseconds: 0 } }
@@ -361,11 +358,10 @@ impl Draw {
         }
     }
 
-    /// One most often; of several, some may be below others, twice there, or gone with others.
     fn destroy(&mut self, world: &World) -> Verb {
         let mut names = vec![self.dataset(world)];
-        if self.one_in(4) {
-            names.extend([self.dataset(world), self.snapshot(world)]);
+        if self.one_in(3) {
+            names.splice(0..0, [self.snapshot(world), self.dataset(world), self.snapshot(world)]);
         }
         Verb::Destroy { names, recursive: self.one_in(2) }
     }

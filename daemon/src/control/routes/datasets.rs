@@ -139,7 +139,7 @@ fn set(verbs: &Verbs, call: &Call) -> Result<Response, Problem> {
 
 fn destroy(verbs: &Verbs, call: &Call) -> Result<Response, Problem> {
     verbs.virtualization.check_dataset(call.name("dataset"), Deed::Destroy)?;
-    Ok(json(200, &verbs.service.destroy(call.name("dataset"), how(call)?)?))
+    Ok(json(200, &verbs.service.destroy_dataset(call.name("dataset"), how(call)?)?))
 }
 
 fn rename(verbs: &Verbs, call: &Call) -> Result<Response, Problem> {

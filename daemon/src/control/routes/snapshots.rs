@@ -96,7 +96,7 @@ fn get(verbs: &Verbs, call: &Call) -> Result<Response, Problem> {
 
 fn destroy(verbs: &Verbs, call: &Call) -> Result<Response, Problem> {
     verbs.virtualization.check_snapshot(call.name("snapshot"), Deed::Destroy)?;
-    Ok(json(200, &verbs.service.destroy(call.name("snapshot"), how(call)?)?))
+    Ok(json(200, &verbs.service.destroy_snapshot(call.name("snapshot"), how(call)?)?))
 }
 
 fn rename(verbs: &Verbs, call: &Call) -> Result<Response, Problem> {
