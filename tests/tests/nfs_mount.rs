@@ -223,16 +223,19 @@ fn who_opens_a_name_as_it_goes_reads_the_file_or_finds_none() {
         let (path, aside, is_done) = (mounted.path.join("f"), mounted.path.join("g"), AtomicBool::new(false));
         let found = thread::scope(|scope| {
             let read = || {
-                let mut found = 0;
+                let (mut found, mut stale) = (0, 0);
                 while !is_done.load(Ordering::Relaxed) {
                     match fs::read(&path) {
                         Ok(bytes) => {
                             assert_eq!(bytes, b"one");
                             found += 1;
                         }
+                        // The kernel looks a name up once more whose file is gone; that one may go as well before it is opened.
+                        Err(error) if error.kind() == std::io::ErrorKind::StaleNetworkFileHandle => stale += 1,
                         Err(error) => assert_eq!(error.kind(), std::io::ErrorKind::NotFound, "{error}"),
                     }
                 }
+                assert!(stale <= 2, "{stale} times of {found}");
                 found
             };
             let readers: Vec<_> = (0..4).map(|_| scope.spawn(read)).collect();
