@@ -105,3 +105,19 @@ fn job(answer: &Response) -> Option<u64> {
     let of_policy = || serde_json::from_slice::<PolicyRun>(bytes).ok()?.sources.into_iter().find_map(|run| run.job);
     one.or_else(|| of_policy().map(|job| job.id))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_list_of_names_is_told_as_far_as_there_is_room() {
+        let told = |count: usize| text(&(0..count).map(|number| format!("tree@{number:03}")).collect()).unwrap();
+        assert_eq!(told(0), "");
+        assert_eq!(told(2), "tree@000, tree@001");
+        let long = told(1000);
+        assert!(long.len() <= NAME_LEN_MAX && long.ends_with("tree@025 and 974 more"), "{long}");
+        assert_eq!(text(&Value::from("tree")), Some("tree".to_owned()));
+        assert_eq!(text(&Value::from(7)), None);
+    }
+}
