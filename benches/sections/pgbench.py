@@ -44,6 +44,14 @@ def started(folder, socket):
         postgres(f"pg_ctl -D {folder} -m fast -w -t 120 stop")
 
 
+def socket_folder(section):
+    """Where PostgreSQL's servers listen."""
+    socket = f"{section.work}/socket"
+    os.mkdir(socket)
+    run(["chown", "postgres:", socket])
+    return socket
+
+
 def made(section, socket):
     """A cluster with a database of pgbench, stopped."""
     folder = f"{section.work}/cluster"
@@ -119,9 +127,7 @@ class Ours:
 def measure(section):
     """The section; see the module's words."""
     seconds, gib = section.size(3, 60), section.size(1, 4)
-    socket = f"{section.work}/socket"
-    os.mkdir(socket)
-    run(["chown", "postgres:", socket])
+    socket = socket_folder(section)
     cluster = made(section, socket)
     with ExitStack() as stack:
         own = stack.enter_context(Loop(section.work, "ext4", gib + 2))

@@ -16,7 +16,7 @@ from lab.ganesha import Ganesha
 from lab.places import Loop
 from lab.results import spread
 from lab.shell import run
-from sections.pgbench import CLIENTS, Ours, Peer, made
+from sections.pgbench import CLIENTS, Ours, Peer, made, socket_folder
 
 NEEDS = {"postgres": "postgresql", "mkfs.btrfs": "btrfs-progs", "ganesha.nfsd": "nfs-ganesha-vfs", "rpcbind": "rpcbind"} | guest.NEEDS
 
@@ -37,9 +37,7 @@ def mounted(peer, path):
 def measure(section):
     """The section; see the module's words."""
     seconds, gib = section.size(3, 60), section.size(1, 4)
-    socket = f"{section.work}/socket"
-    os.mkdir(socket)
-    run(["chown", "postgres:", socket])
+    socket = socket_folder(section)
     cluster = made(section, socket)
     machines = guest.Guest(section.work)
     configuration = f'[exports]\nrules = ["{guest.ADDRESS}/24 rw no_root_squash"]\n'
