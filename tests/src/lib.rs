@@ -17,6 +17,7 @@ pub mod postgres;
 pub mod random;
 pub mod sample_pool;
 pub mod scratch;
+pub mod secrets;
 pub mod served;
 pub mod site;
 pub mod small;

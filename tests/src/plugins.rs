@@ -61,6 +61,25 @@ pub fn settings(language: Language) -> Option<Settings> {
     Some(settings)
 }
 
+/// A folder with the wheels that a language's SDK consists of, as an administrator without a registry has it. `None`, with a
+/// word, where they cannot be fetched.
+pub fn wheels(language: Language) -> Option<PathBuf> {
+    let python = interpreter(language)?;
+    let _one_at_a_time = SETTING_UP.lock().unwrap_or_else(PoisonError::into_inner);
+    let folder = cache().join("wheels").join(language.as_str().to_lowercase());
+    if !folder.is_dir() {
+        let draft = folder.with_extension("new");
+        let _ = fs::remove_dir_all(&draft);
+        let mut pip = Command::new(python);
+        pip.args(["-m", "pip", "wheel", "-q", "-w"]).arg(&draft).args(language.packages());
+        if !pip.output().is_ok_and(|output| output.status.success()) || fs::rename(&draft, &folder).is_err() {
+            eprintln!("skipped: the wheels for {language} cannot be fetched");
+            return None;
+        }
+    }
+    Some(folder)
+}
+
 /// Installs a plugin into a folder.
 pub fn install(runner: &Runner, source: &Path, target: &Path) -> Package {
     let source = Source::read(source).unwrap_or_else(|problem| panic!("{}", problem.detail));

@@ -1,9 +1,13 @@
 //! A cowd that knows hosts and a plugin, as an admin has it, who orders it about by cowctl.
+//!
+//! Invariant: no test ends well in which the hosts' password, their private key, or a secret that it told of stands in a file
+//! of cowd's, in its state or in its log.
 
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::{Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -11,8 +15,9 @@ use cowd::plugins::Language;
 use serde_json::Value;
 
 use crate::daemon::{Daemon, Setup};
-use crate::hosts::{Host, Lab, SERVER};
+use crate::hosts::{Host, Lab, PASSWORD, SERVER};
 use crate::plugins::{interpreter, settings};
+use crate::secrets::found_in;
 
 /// Longest that a job may take to end after its cowd was killed.
 const RECOVERY_TIME_MAX: Duration = Duration::from_secs(60);
@@ -40,6 +45,7 @@ pub struct Site {
     programs: Programs,
     daemon: Option<Daemon>,
     environments: Vec<String>,
+    secrets: Mutex<Vec<String>>,
     /// The hosts. Goes after the daemon.
     pub lab: Lab,
 }
@@ -79,7 +85,11 @@ impl Site {
             }
         }
         let names = environments.iter().map(|&name| name.to_owned()).collect();
-        let site = Self { setup, programs, daemon, environments: names, lab };
+        let key = fs::read_to_string(lab.key()).expect("the lab has a key");
+        // Of its lines the one that only this key has.
+        let own = key.lines().nth(4).expect("a key has lines").to_owned();
+        let secrets = Mutex::new(vec![PASSWORD.to_owned(), own]);
+        let site = Self { setup, programs, daemon, environments: names, secrets, lab };
         for (number, environment) in environments.iter().enumerate() {
             let host = site.lab.host(number + 1);
             host.replace("/sbin/mount.nfs", Path::new(programs.mount));
@@ -184,6 +194,11 @@ impl Site {
 }
 
 impl Site {
+    /// Lets the test fail if cowd leaves this anywhere but in what is handed out.
+    pub fn hide(&self, secret: &str) {
+        self.secrets.lock().unwrap_or_else(PoisonError::into_inner).push(secret.to_owned());
+    }
+
     /// The host of an environment.
     pub fn host(&self, environment: &str) -> &Host {
         let at = self.environments.iter().position(|name| name == environment);
@@ -216,5 +231,18 @@ impl Site {
     /// Mounts of cow's on the host of an environment, one a line.
     pub fn mounts(&self, environment: &str) -> String {
         self.bash(environment, &format!("grep '^{SERVER}:' /proc/mounts || true"))
+    }
+}
+
+impl Drop for Site {
+    fn drop(&mut self) {
+        // What it writes as it ends is looked at too.
+        drop(self.daemon.take());
+        if thread::panicking() {
+            return;
+        }
+        let secrets = self.secrets.lock().unwrap_or_else(PoisonError::into_inner);
+        let found = found_in(&self.setup.folder, secrets.iter().map(String::as_str));
+        assert_eq!(found, "", "secrets are left in these files");
     }
 }

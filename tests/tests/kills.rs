@@ -2,10 +2,12 @@
 //! when it is done but cowd does not know it. Then it is started again.
 
 use std::os::unix::fs::PermissionsExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command};
+use std::time::{Duration, SystemTime};
 use std::{env, fs};
 
-use cow_tests::plugins::interpreter;
+use cow_tests::plugins::{fixtures, interpreter};
 use cow_tests::site::{Programs, Site};
 use cowd::plugins::Language;
 
@@ -45,13 +47,33 @@ kill -KILL "$(cat "$here/cowd.pid")"
 
 /// More calls than any workflow makes.
 const CALLS_MAX: usize = 1_000_000;
-/// Of the moments at which cowd can be killed, one in so many is tried unless `COW_KILLS=all` says otherwise.
-const STRIDE: usize = 8;
+/// Of the moments at which cowd can be killed, one in so many is tried each day, other ones every day. `COW_KILLS` says which:
+/// a number below this, or `all`.
+const STRIDE: u64 = 8;
+/// Workflows that call nobody are killed so often, each time later.
+const TIMES: usize = 10;
+/// By so much.
+const LATER: Duration = Duration::from_millis(4);
 
-/// An order, and what brings its outcome back to where it began. `CONFIG` is a source config by hand.
+/// An order, and what brings its outcome back to where it began. Words in capitals are files, and `on HOST` goes before what
+/// bash does there.
 struct Workflow {
     order: &'static str,
     back: &'static [&'static str],
+    told: Told,
+}
+
+/// How it is told what became of an order.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Told {
+    /// It is one job.
+    ByJob,
+    /// It is none, or begins some: what there is must be as before, or as after.
+    ByState,
+}
+
+const fn job(order: &'static str, back: &'static [&'static str]) -> Workflow {
+    Workflow { order, back, told: Told::ByJob }
 }
 
 const LINK: &str = "source link tree --plugin cow-directory --env source --config-file CONFIG";
@@ -59,28 +81,86 @@ const STAGE: &str = "source link staged --plugin cow-directory-staged --env targ
                      --config-file CONFIG";
 const PROVISION: &str = "vdb provision copy staged --env target --param path=/home/deploy/copy";
 const DELETE: &str = "vdb delete copy";
-const FORGET_FILES: &str = "rm -rf /home/deploy/plain";
-
-const WORKFLOWS: [Workflow; 18] = [
-    Workflow { order: LINK, back: &["source unlink tree"] },
-    Workflow { order: STAGE, back: &["source unlink staged"] },
-    Workflow { order: "source sync tree", back: &["source unlink tree", LINK] },
-    Workflow { order: "source sync staged", back: &["source unlink staged", STAGE] },
-    Workflow { order: "source disable staged", back: &["source enable staged"] },
-    Workflow { order: "source enable staged", back: &["source disable staged"] },
-    Workflow { order: PROVISION, back: &[DELETE] },
-    Workflow { order: "vdb snapshot copy", back: &[DELETE, PROVISION] },
-    Workflow { order: "vdb refresh copy", back: &[DELETE, PROVISION] },
-    Workflow { order: "vdb rewind copy", back: &[DELETE, PROVISION] },
-    Workflow { order: "vdb stop copy", back: &["vdb start copy"] },
-    Workflow { order: "vdb start copy", back: &["vdb stop copy"] },
-    Workflow { order: "vdb disable copy", back: &["vdb enable copy"] },
-    Workflow { order: "vdb enable copy", back: &["vdb disable copy"] },
-    Workflow { order: "v2p tree /home/deploy/plain --env target", back: &[FORGET_FILES] },
-    Workflow { order: DELETE, back: &[PROVISION] },
-    Workflow { order: "source unlink staged", back: &[STAGE] },
-    Workflow { order: "source unlink tree", back: &[LINK] },
+const HOOKS: [&str; 2] = [
+    "hook add hooked before --at pre-sync --script-file HOOK",
+    "hook add hooked after --at post-sync --script-file HOOK",
 ];
+const LINK_HOOKED: &str = "source link hooked --plugin cow-directory --env source --config-file CONFIG";
+
+const WORKFLOWS: [Workflow; 28] = [
+    job(LINK, &["source unlink tree"]),
+    job(STAGE, &["source unlink staged"]),
+    job("source sync tree", &["source unlink tree", LINK]),
+    job("source sync staged", &["source unlink staged", STAGE]),
+    job("source resync tree", &["source unlink tree", LINK]),
+    job("source resync staged", &["source unlink staged", STAGE]),
+    job("source sync hooked", &["source unlink hooked", LINK_HOOKED, HOOKS[0], HOOKS[1]]),
+    job("source disable staged", &["source enable staged"]),
+    job("source enable staged", &["source disable staged"]),
+    job(PROVISION, &[DELETE]),
+    job("vdb provision second copy --env target --param path=/home/deploy/second", &["vdb delete second"]),
+    job("vdb delete second", &["vdb provision second copy --env target --param path=/home/deploy/second"]),
+    job(
+        "vdb provision-empty empty --plugin cow-directory --env target --param path=/home/deploy/empty",
+        &["vdb delete empty"],
+    ),
+    job("vdb snapshot copy", &[DELETE, PROVISION]),
+    job("vdb refresh copy", &[DELETE, PROVISION]),
+    job("vdb rewind copy", &[DELETE, PROVISION]),
+    job("vdb stop copy", &["vdb start copy"]),
+    job("vdb start copy", &["vdb stop copy"]),
+    job("vdb disable copy", &["vdb enable copy"]),
+    job("vdb enable copy", &["vdb disable copy"]),
+    job("v2p tree /home/deploy/plain --env target", &["on target rm -rf /home/deploy/plain"]),
+    job("v2p copy /home/deploy/bare --env target", &["on target rm -rf /home/deploy/bare"]),
+    job("policy run thin", &["policy apply thin hooked", "source sync hooked"]),
+    Workflow {
+        order: "env refresh target",
+        back: &[
+            "on target rm -f /home/deploy/calls/found",
+            "env refresh target",
+            "on target echo >/home/deploy/calls/found",
+        ],
+        told: Told::ByState,
+    },
+    Workflow {
+        order: "plugin upgrade NEW",
+        back: &["plugin remove caller", "plugin install OLD"],
+        told: Told::ByState,
+    },
+    job(DELETE, &[PROVISION]),
+    job("source unlink staged", &[STAGE]),
+    job("source unlink tree", &[LINK]),
+];
+
+/// What there is besides before the first of them.
+const BEFORE: [&str; 6] = [
+    "on target mkdir /home/deploy/calls",
+    "plugin install OLD",
+    LINK_HOOKED,
+    HOOKS[0],
+    HOOKS[1],
+    "policy add thin retention --schedule @daily --keep-last 1",
+];
+
+/// What an upgrade has to do with what was found.
+const MIGRATION: &str = r#"
+
+@plugin.upgrade.repository('2026.1')
+def migrate(old_repository):
+    return dict(old_repository)
+"#;
+
+/// Writes a build of the plugin that calls.
+fn write_plugin(folder: &Path, build: &str, more: &str) {
+    let fixture = fixtures().join("caller");
+    let read = |file: &str| fs::read_to_string(fixture.join(file)).unwrap();
+    fs::create_dir_all(folder.join("src")).unwrap();
+    let config = read("plugin_config.yml").replace("\"1\"", &format!("\"{build}\""));
+    fs::write(folder.join("plugin_config.yml"), config).unwrap();
+    fs::write(folder.join("schema.json"), read("schema.json")).unwrap();
+    fs::write(folder.join("src/caller.py"), read("src/caller.py") + more).unwrap();
+}
 
 /// A site whose cowd can be killed by a call.
 struct Stage {
@@ -107,24 +187,31 @@ impl Stage {
             let text = "mkdir /home/deploy/tree; echo one > /home/deploy/tree/file; chown -R deploy /home/deploy/tree";
             site.lab.host(number).run(text).unwrap();
         }
+        fs::write(folder.join("CONFIG"), r#"{"name": "tree", "path": "/home/deploy/tree"}"#).unwrap();
+        fs::write(folder.join("HOOK"), r#"[ -d "$HOME" ]"#).unwrap();
+        write_plugin(&folder.join("OLD"), "1", "");
+        write_plugin(&folder.join("NEW"), "1.1", MIGRATION);
         let stage = Self { site, folder };
-        fs::write(stage.config(), r#"{"name": "tree", "path": "/home/deploy/tree"}"#).unwrap();
+        BEFORE.iter().for_each(|order| stage.done(order));
         Some(stage)
     }
 
-    fn config(&self) -> PathBuf {
-        self.folder.join("config.json")
-    }
-
+    /// An order with the paths of its files.
     fn order(&self, text: &str) -> String {
-        text.replace("CONFIG", &self.config().display().to_string())
+        let is_file = |word: &str| word.bytes().all(|letter| letter.is_ascii_uppercase());
+        let path = |word: &str| self.folder.join(word).display().to_string();
+        let words = text.split(' ').map(|word| if is_file(word) { path(word) } else { word.to_owned() });
+        words.collect::<Vec<_>>().join(" ")
     }
 
     fn done(&self, text: &str) {
-        if text.starts_with("rm ") {
-            self.site.lab.host(2).run(text).unwrap();
-        } else {
-            self.site.done(&self.order(text));
+        match text.strip_prefix("on ").and_then(|text| text.split_once(' ')) {
+            Some((environment, text)) => drop(self.site.as_deploy(environment, text)),
+            None => {
+                self.site.done(&self.order(text));
+                // Also what it began, and did not wait for.
+                self.site.newest_is_done();
+            }
         }
     }
 
@@ -153,18 +240,29 @@ impl Stage {
         workflow.back.iter().for_each(|order| self.done(order));
     }
 
-    /// Lets cowd be killed at a call, starts it again, and says whether the order was done in the end. `None` if the workflow
-    /// had ended before that call.
+    /// Lets cowd be killed at a moment, starts it again, and says whether the order was done in the end. `None` if the workflow
+    /// had ended before that moment.
     fn killed(&mut self, workflow: &Workflow, number: usize, when: &str) -> Option<bool> {
-        self.arm(number, when);
+        let last = self.site.newest_job();
+        let killer = (when == "later").then(|| self.kill_later(LATER * u32::try_from(number).unwrap()));
+        if killer.is_none() {
+            self.arm(number, when);
+        }
         // It may be killed before it has answered that it began.
         let _ = self.site.ended(&self.order(workflow.order));
         if self.disarm().is_some() {
             return None;
         }
+        killer.map(|mut killer| killer.wait().unwrap());
         self.site.crash();
         self.site.restart();
-        Some(self.site.newest_is_done())
+        Some(self.site.newest_is_done() && self.site.newest_job() > last)
+    }
+
+    /// What kills cowd after some time.
+    fn kill_later(&self, after: Duration) -> Child {
+        let text = format!("sleep {}; kill -KILL {}", after.as_secs_f64(), self.site.daemon().id());
+        Command::new("bash").args(["-c", &text]).spawn().unwrap()
     }
 
     /// All that must be as before, or as after: on the hosts, in the pool, and what is remembered.
@@ -172,14 +270,16 @@ impl Stage {
         let on_host = "grep -h ' /home/' /proc/mounts; cd /home/deploy; ls -A /tmp cow-toolkit/*/scratch; \
                        find . -path ./cow-toolkit -prune -o -printf '%p %u %m %y %s\n' | sort; cat */file; true";
         let mut seen: Vec<String> = [1, 2].map(|number| self.site.lab.host(number).run(on_host).unwrap()).into();
-        for line in ["list -H -t all -o name,origin", "share list -H", "source list -H", "vdb list -H", "fault"] {
+        let lines = ["list -H -t all -o name,origin", "share list -H", "source list -H", "vdb list -H", "fault"];
+        let others = ["plugin list -H", "source discovered source -H", "source discovered target -H"];
+        for line in lines.into_iter().chain(others) {
             // In the order of their making, which says nothing here.
             let told = self.site.done(line);
             let mut lines: Vec<&str> = told.lines().collect();
             lines.sort_unstable();
             seen.push(lines.join("\n"));
         }
-        for name in ["tree", "staged", "copy"] {
+        for name in ["tree", "staged", "hooked", "copy", "second", "empty"] {
             seen.push(self.site.ended(&format!("timeline {name}")).unwrap_or_default());
         }
         let copies = fs::read_dir(self.site.setup.folder.join("cow-copies")).map_or(0, Iterator::count);
@@ -188,7 +288,8 @@ impl Stage {
     }
 }
 
-/// What differs from one time to the next.
+/// The same without what differs from one time to the next: numbers, times, and what a second snapshot of the same second is
+/// called; so lines are in another order.
 fn untimed(seen: &str) -> String {
     let mut text = String::new();
     for letter in seen.chars().map(|letter| if letter.is_ascii_digit() { '0' } else { letter }) {
@@ -196,48 +297,89 @@ fn untimed(seen: &str) -> String {
             text.push(letter);
         }
     }
-    text
+    let text = text.replace("0.0Z", "0Z");
+    let mut lines: Vec<&str> = text.lines().collect();
+    lines.sort_unstable();
+    lines.join("\n")
+}
+
+/// The moments to try, of the numbers from 1 on: all, or those of a day.
+fn wanted() -> impl Fn(u64) -> bool {
+    let days = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs() / 86_400;
+    let which = env::var("COW_KILLS").unwrap_or_else(|_| (days % STRIDE).to_string());
+    println!("Moments of COW_KILLS={which}, of all or 0 to {}", STRIDE - 1);
+    let of_day: Option<u64> = (which != "all").then(|| which.parse().expect("COW_KILLS is a number, or 'all'"));
+    move |moment| of_day.is_none_or(|day| moment % STRIDE == day)
+}
+
+/// How many orders were done, and how many undone, over which cowd was killed.
+#[derive(Default)]
+struct Tally {
+    done: usize,
+    undone: usize,
+}
+
+impl Stage {
+    /// Tries a moment, and brings back what was as it began.
+    fn tries(&mut self, workflow: &Workflow, (number, when): (usize, &str), after: &str, tally: &mut Tally) {
+        let before = self.seen();
+        let is_done = self.killed(workflow, number, when);
+        let seen = self.seen();
+        let said = || format!("{} killed {when} call {number}\n{}", workflow.order, self.site.daemon().log());
+        let is_undone = match workflow.told {
+            Told::ByJob => is_done == Some(false),
+            Told::ByState => seen == before,
+        };
+        if is_undone {
+            // Files that v2p had copied already are left, as docs/virtual-data.md says.
+            if workflow.order.starts_with("v2p ") {
+                self.bring_back(workflow);
+            }
+            assert_eq!(self.seen(), before, "{}", said());
+            tally.undone += 1;
+        } else {
+            assert_eq!(untimed(&seen), after, "{}", said());
+            tally.done += usize::from(is_done.is_some());
+        }
+        if workflow.told == Told::ByState {
+            // What is begun again makes it whole, also where all seems to be.
+            self.done(workflow.order);
+            assert_eq!(untimed(&self.seen()), after, "{}", said());
+        }
+        if !is_undone || workflow.told == Told::ByState {
+            self.bring_back(workflow);
+        }
+    }
 }
 
 #[test]
 fn at_whichever_call_cowd_is_killed_all_is_as_before_or_as_after_and_the_job_says_which() {
     let Some(mut stage) = Stage::new() else { return };
-    let stride = if env::var("COW_KILLS").is_ok_and(|which| which == "all") { 1 } else { STRIDE };
-    let (mut done, mut undone, mut moment) = (0, 0, 0);
+    let (is_wanted, mut tally, mut moment) = (wanted(), Tally::default(), 0);
     for workflow in &WORKFLOWS {
-        let before = untimed(&stage.seen());
+        // What ends as it began needs what it takes.
+        if workflow.back.len() > 1 {
+            stage.bring_back(workflow);
+        }
+        let before = stage.seen();
         let calls = stage.calls(workflow);
         let after = untimed(&stage.seen());
-        assert_ne!(before, after, "{}", workflow.order);
+        assert_ne!(untimed(&before), after, "{}", workflow.order);
         stage.bring_back(workflow);
-        for (number, when) in (0..calls).flat_map(|number| ["before", "during", "after"].map(|when| (number, when))) {
+        let at_calls = (0..calls).flat_map(|number| ["before", "during", "after"].map(|when| (number, when)));
+        let at_times = (0..TIMES).filter(|_| calls == 0).map(|number| (number, "later"));
+        for at in at_calls.chain(at_times) {
             moment += 1;
-            if moment % stride != 0 {
-                continue;
-            }
-            let before = stage.seen();
-            let said = format!("{} killed {when} call {number} of {calls}", workflow.order);
-            match stage.killed(workflow, number, when) {
-                Some(false) => {
-                    // Files that v2p had copied already are left, as docs/virtual-data.md says.
-                    if workflow.back == [FORGET_FILES] {
-                        stage.bring_back(workflow);
-                    }
-                    assert_eq!(stage.seen(), before, "{said}\n{}", stage.site.daemon().log());
-                    undone += 1;
-                }
-                is_done => {
-                    assert_eq!(untimed(&stage.seen()), after, "{said}\n{}", stage.site.daemon().log());
-                    stage.bring_back(workflow);
-                    done += usize::from(is_done.is_some());
-                }
+            if is_wanted(moment) {
+                stage.tries(workflow, at, &after, &mut tally);
             }
         }
-        println!("{}: {calls} calls; until now {done} were done, {undone} undone", workflow.order);
+        let Tally { done, undone } = tally;
+        println!("{}: {calls} calls; of {moment} moments until now {done} were done, {undone} undone", workflow.order);
         // What begins anew each time is left as it began.
         if workflow.back.len() == 1 {
             stage.done(workflow.order);
         }
     }
-    assert!(done > 0 && undone > 0, "{done} were done, {undone} undone");
+    assert!(tally.done > 0 && tally.undone > 0, "{} were done, {} undone", tally.done, tally.undone);
 }

@@ -85,6 +85,7 @@ fn a_cluster_is_staged_and_copies_of_it_are_written_refreshed_rewound_and_copied
         return;
     }
     let Some(site) = Site::new("pg", PROGRAMS, &["source", "staging", "target"], &["postgres"]) else { return };
+    site.hide(PASSWORD);
     make_source(&site);
     site.done("env refresh source");
     let found = site.done("source discovered source -H");

@@ -42,15 +42,6 @@ pub struct Environment {
     pub host: PathBuf,
 }
 
-/// The packages of a language's SDK.
-fn packages(language: Language) -> &'static [&'static str] {
-    match language {
-        Language::Python311 => &["dvp-platform==5.2.0", "dvp-libs==5.2.0"],
-        Language::Python38 => &["dvp-platform==4.1.0", "dvp-libs==4.1.0"],
-        Language::Python27 => &["dvp-platform==3.1.0", "dvp-libs==3.1.0"],
-    }
-}
-
 impl Settings {
     /// The interpreter of a language, as the configuration has it.
     fn interpreter(&self, language: Language) -> Result<&Path, Failure> {
@@ -111,7 +102,7 @@ impl Settings {
             if let Some(wheels) = wheels {
                 pip.args(["--no-index", "--find-links"]).arg(wheels);
             }
-            let output = pip.args(packages(language)).stdin(Stdio::null()).output()?;
+            let output = pip.args(language.packages()).stdin(Stdio::null()).output()?;
             said = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
             if output.status.success() {
                 Ok(())

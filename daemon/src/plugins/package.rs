@@ -43,6 +43,15 @@ impl Language {
             Self::Python311 => "PYTHON311",
         }
     }
+
+    /// The packages of its SDK, as pip takes them.
+    pub fn packages(self) -> &'static [&'static str] {
+        match self {
+            Self::Python311 => &["dvp-platform==5.2.0", "dvp-libs==5.2.0"],
+            Self::Python38 => &["dvp-platform==4.1.0", "dvp-libs==4.1.0"],
+            Self::Python27 => &["dvp-platform==3.1.0", "dvp-libs==3.1.0"],
+        }
+    }
 }
 
 impl std::fmt::Display for Language {

@@ -13,6 +13,8 @@ use crate::virtualization::run::{Job, Run};
 
 /// What the SDK shows a plugin of an error that it may act on.
 const ACTIONABLE: i32 = 1;
+/// How bash says that there is no expect: by this line and this code.
+const NO_EXPECT: (&str, i32) = ("cow: this host has no expect", 127);
 
 /// The functions.
 pub struct Shelf<'r> {
@@ -28,6 +30,14 @@ impl Shelf<'_> {
     fn script(&self, script: &Script, command: String) -> Result<ScriptOutput, LibraryError> {
         let script = Script { command, ..script.clone() };
         self.job.on.ground.run(&script, self.job.is_cancelled).map_err(told)
+    }
+
+    /// What is wrong with the host of a script in expect.
+    fn without_expect(&self, script: &Script) -> Answer<Problem> {
+        let ground = &self.job.on.ground;
+        let name = ground.name(ground.environment(&script.connection.environment.reference)?)?;
+        let problem = Problem::new(Code::Unsupported, format!("run_expect: the host of {name} has no expect"));
+        Ok(problem.with_hint("install the package expect there"))
     }
 
     /// Fetches into the dSource through a mount on this host, which lasts as long.
@@ -56,12 +66,11 @@ impl Library for Shelf<'_> {
     }
 
     fn run_expect(&self, script: &Script) -> Result<ScriptOutput, LibraryError> {
-        // The text goes in as a here-document whose end no text holds; quoted, bash leaves it as it is.
-        let mut end = "END_OF_EXPECT".to_owned();
-        while script.command.contains(&end) {
-            end.push('_');
+        let output = self.script(script, by_expect(&script.command))?;
+        if output.exit_code == NO_EXPECT.1 && output.stderr.trim_end().ends_with(NO_EXPECT.0) {
+            return Err(told(self.without_expect(script).unwrap_or_else(|problem| problem)));
         }
-        self.script(script, format!("expect -f /dev/fd/3 3<<'{end}'\n{}\n{end}\n", script.command))
+        Ok(output)
     }
 
     fn run_powershell(&self, _: &Script) -> Result<ScriptOutput, LibraryError> {
@@ -92,6 +101,20 @@ impl Library for Shelf<'_> {
         let message = "upgrade_password is for migrations only".to_owned();
         Err(LibraryError::NonActionable { message })
     }
+}
+
+/// Bash that lets expect do this, if it is there.
+fn by_expect(text: &str) -> String {
+    // The text goes in as a here-document whose end no text holds; quoted, bash leaves it as it is.
+    let mut end = "END_OF_EXPECT".to_owned();
+    while text.contains(&end) {
+        end.push('_');
+    }
+    let (said, code) = NO_EXPECT;
+    format!(
+        "[ -x \"$(command -v expect)\" ] || {{ echo '{said}' >&2; exit {code}; }}\n\
+         exec expect -f /dev/fd/3 3<<'{end}'\n{text}\n{end}\n"
+    )
 }
 
 /// A plugin may act on what its host did; that the job ends is not for it to decide.

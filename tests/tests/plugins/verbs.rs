@@ -6,26 +6,32 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use cow_tests::daemon::{Daemon, Setup};
-use cow_tests::plugins::{fixtures, interpreter, settings, tools};
+use cow_tests::plugins::{FakeLibrary, fixtures, install, interpreter, settings, tools, wheels};
 use cow_tests::scratch::Scratch;
-use cowd::plugins::Language;
+use cowd::plugins::{Call, Caller, Cancel, Language, Reply, Runner, Settings};
 use serde_json::{Value, json};
 
+use crate::arguments::vdb;
 use crate::templates::made;
 
 /// The password of `dvp upload`.
 const TOKEN: &str = "a-token-of-32-characters-or-more";
 
-/// A daemon that can run plugins in Python 3.11, without fetching anything.
-fn daemon(scratch: &Path) -> Option<Daemon> {
-    let settings = settings(Language::Python311)?;
+/// How a daemon is started that has an interpreter, and no SDK.
+fn bare(scratch: &Path) -> Option<Setup> {
     let mut setup = Setup::new(env!("CARGO_BIN_EXE_cowd-under-test"), scratch);
     let token = scratch.join("token");
     fs::write(&token, TOKEN).unwrap();
     fs::set_permissions(&token, fs::Permissions::from_mode(0o600)).unwrap();
-    let python = interpreter(Language::Python311)?;
+    let python = interpreter(Language::Python311).filter(|_| settings(Language::Python311).is_some())?;
     setup.config += &format!("[plugins]\npython311 = \"{}\"\n", python.display());
     setup.flags = ["--http", "127.0.0.1:0", "--token-file", token.to_str()?].map(str::to_owned).to_vec();
+    Some(setup)
+}
+
+/// A daemon that can run plugins in Python 3.11, without fetching anything.
+fn daemon(scratch: &Path) -> Option<Daemon> {
+    let (setup, settings) = (bare(scratch)?, settings(Language::Python311)?);
     let daemon = setup.start();
     let kept = scratch.join("pool/state/plugins/sdk");
     fs::create_dir_all(&kept).unwrap();
@@ -103,6 +109,79 @@ fn plugins_are_installed_shown_upgraded_and_removed() {
     assert!(ask(&["plugin", "show", "recorder"]).unwrap_err().contains("no plugin 'recorder'"));
     let told = ask(&["plugin", "setup", "PYTHON27"]).unwrap_err();
     assert!(told.contains("no interpreter for PYTHON27") && told.contains("plugins.python27"), "{told}");
+}
+
+/// A folder that pip takes for a registry, with these wheels.
+fn registry(scratch: &Path, wheels: &Path) -> PathBuf {
+    let folder = scratch.join("registry");
+    for wheel in fs::read_dir(wheels).unwrap().map(|entry| entry.unwrap().path()) {
+        let file = wheel.file_name().unwrap().to_str().unwrap();
+        let page = folder.join(file.split('-').next().unwrap().replace('_', "-").to_lowercase());
+        fs::create_dir_all(&page).unwrap();
+        fs::copy(&wheel, page.join(file)).unwrap();
+        fs::write(page.join("index.html"), format!("<a href=\"{file}\">{file}</a>")).unwrap();
+    }
+    folder
+}
+
+/// A daemon whose pip knows no registry but this folder.
+fn daemon_with_registry(scratch: &Path, registry: &Path) -> Option<Daemon> {
+    let mut setup = bare(scratch)?;
+    let variables = [
+        ("PIP_INDEX_URL", format!("file://{}", registry.display())),
+        ("PIP_CONFIG_FILE", "/dev/null".to_owned()),
+        ("PIP_CACHE_DIR", scratch.join("pip").display().to_string()),
+    ];
+    setup.environment = variables.map(|(name, value)| (name.to_owned(), value)).to_vec();
+    Some(setup.start())
+}
+
+/// An operation of a plugin runs on the SDK that a daemon has; the tests' own is not used.
+fn runs_on_its_sdk(scratch: &Path) {
+    let runner = Runner::new(Settings {
+        directory: scratch.join("pool/state/plugins"),
+        ..settings(Language::Python311).expect("it was there a moment ago")
+    });
+    let package = install(&runner, &fixtures().join("recorder"), &scratch.join("runs"));
+    let library = FakeLibrary::default();
+    let reply = runner.call(&package, &Call::VirtualStart(vdb("")), &library, &Cancel::default());
+    assert!(matches!(reply, Ok(Reply::Done)), "{}", library.log().join("\n"));
+    assert_eq!(library.recorded().len(), 1);
+}
+
+#[test]
+fn the_sdk_is_fetched_from_a_registry_or_from_wheels_alone() {
+    let Some(wheels) = wheels(Language::Python311) else { return };
+    let scratch = Scratch::new("plugin-setup");
+    let recorder = fixtures().join("recorder");
+    for (name, has_registry) in [("online", true), ("offline", false)] {
+        let scratch = scratch.path().join(name);
+        fs::create_dir(&scratch).unwrap();
+        let nowhere = scratch.join("nowhere");
+        let registry = if has_registry { registry(&scratch, &wheels) } else { nowhere.clone() };
+        let Some(daemon) = daemon_with_registry(&scratch, &registry) else { return };
+        let ask = |words: &[&str]| cowctl(&daemon, words);
+        let installing = ["plugin", "install", recorder.to_str().unwrap()];
+        let told = ask(&installing).unwrap_err();
+        assert!(told.contains("'cowctl plugin setup PYTHON311' fetches it"), "{told}");
+        let ready = Ok("Plugins in PYTHON311 can be run\n".to_owned());
+        if has_registry {
+            assert_eq!(ask(&["plugin", "setup"]), ready);
+        } else {
+            let told = ask(&["plugin", "setup", "PYTHON311"]).unwrap_err();
+            assert!(told.contains("cannot fetch the SDK for PYTHON311") && told.contains("--wheels"), "{told}");
+            // A folder without them is not made good by what was fetched before.
+            fs::create_dir(&nowhere).unwrap();
+            let told = ask(&["plugin", "setup", "PYTHON311", "--wheels", nowhere.to_str().unwrap()]).unwrap_err();
+            assert!(told.contains("No matching distribution found"), "{told}");
+            assert!(ask(&installing).is_err());
+            assert_eq!(ask(&["plugin", "setup", "PYTHON311", "--wheels", wheels.to_str().unwrap()]), ready);
+        }
+        assert_eq!(ask(&installing).unwrap(), "Installed plugin recorder, build 1.0.0\n");
+        // It may be fetched again, as after an update of cowd.
+        assert_eq!(ask(&["plugin", "setup", "PYTHON311", "--wheels", wheels.to_str().unwrap()]), ready);
+        runs_on_its_sdk(&scratch);
+    }
 }
 
 #[test]

@@ -5,6 +5,7 @@ mod discovery;
 mod failures;
 mod ipv6;
 mod orders;
+mod scripts;
 mod secrets;
 mod templates;
 mod workshop;

@@ -2,14 +2,15 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::path::Path;
-use std::process::Command;
+use std::io::{Read, Write};
+use std::os::unix::net::UnixStream;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
 use cow_api::v1::path;
 use cow_tests::hosts::PASSWORD;
+use cow_tests::secrets::found_in;
 use serde_json::{Value, json};
 
 use crate::workshop::Workshop;
@@ -106,27 +107,42 @@ impl Workshop {
         said
     }
 
-    /// All that the API tells of jobs, sources and the rest.
+    /// All that the API tells: of each noun the list and one, and what happened.
     fn told_by_the_api(&self) -> String {
         let daemon = self.site.daemon();
-        let mut told = String::new();
+        self.site.done("bookmark add kept sales");
+        self.site.done("policy add nightly sync --schedule @daily");
         let jobs = daemon.done("GET", path::JOBS, "");
         let ids: Vec<u64> = jobs["jobs"].as_array().unwrap().iter().filter_map(|job| job["id"].as_u64()).collect();
-        let mut paths = vec![path::JOBS.to_owned(), path::SOURCES.to_owned(), path::PLUGINS.to_owned()];
-        paths.extend(["/v1/environments", "/v1/faults", "/v1/mounts", "/v1/shares"].map(str::to_owned));
+        let lists = [path::ACTIONS, path::BOOKMARKS, path::ENVIRONMENTS, path::FAULTS, path::JOBS, path::MOUNTS];
+        let others = [path::PLUGINS, path::POLICIES, path::SHARES, path::SOURCES, path::STATUS, "/metrics"];
+        let mut paths: Vec<String> = [lists, others].as_flattened().iter().map(|&path| path.to_owned()).collect();
+        paths.extend(["kept", "missing"].map(path::bookmark));
+        paths.extend(["source", "target"].map(path::discovered));
+        paths.extend([path::environment("source"), path::plugin("witness-staged"), path::policy("nightly")]);
+        for source in ["sales", "copy"] {
+            paths.push(path::source(source));
+            paths.extend(["hooks", "status", "timeline"].map(|part| path::source_part(source, part)));
+        }
         paths.extend(ids.iter().flat_map(|id| [path::job(*id), path::job_log(*id)]));
-        for path in paths {
-            told += &daemon.ask("GET", &path, "").text();
+        let told: Vec<String> = paths.iter().map(|path| daemon.ask("GET", path, "").text()).collect();
+        told.concat() + &self.told_by_events()
+    }
+
+    /// What the stream of events tells, from the oldest that it has to the one that is waited for.
+    fn told_by_events(&self) -> String {
+        let mut stream = UnixStream::connect(self.site.daemon().socket()).unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+        stream.write_all(b"GET /v1/events HTTP/1.1\r\nLast-Event-ID: 0\r\n\r\n").unwrap();
+        let last = format!("\"id\":{},", self.site.newest_job());
+        let (mut told, mut buffer) = (String::new(), [0; 65536]);
+        while !told.contains(&last) {
+            let len = stream.read(&mut buffer).unwrap_or_else(|error| panic!("{error} after {told}"));
+            assert!(len > 0, "the stream ends: {told}");
+            told += &String::from_utf8_lossy(&buffer[..len]);
         }
         told
     }
-}
-
-/// Files below a folder that hold any of the secrets.
-fn found_in(folder: &Path) -> String {
-    let mut command = Command::new("grep");
-    command.args(["-rlaF"]).args(SECRETS.iter().flat_map(|secret| ["-e", secret])).arg(folder);
-    String::from_utf8(command.output().unwrap().stdout).unwrap()
 }
 
 #[test]
@@ -154,5 +170,5 @@ fn secrets_of_sources_credentials_and_hooks_are_seen_nowhere() {
         }
     }
     // All of the pool, the state, its plugins and the sockets' folder; what the test itself wrote lies beside them.
-    assert_eq!(found_in(&site.setup.folder), "");
+    assert_eq!(found_in(&site.setup.folder, SECRETS), "");
 }
