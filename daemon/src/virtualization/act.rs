@@ -12,7 +12,7 @@ use crate::plugins::{Call, Operation};
 use crate::service::Answer;
 use crate::state::Row;
 use crate::virtualization::Virtualization;
-use crate::virtualization::records::{Mounted, Sealed, Source};
+use crate::virtualization::records::{HookPoint, Mounted, Sealed, Source};
 use crate::virtualization::run::{Job, Run};
 use crate::virtualization::work::forget;
 
@@ -79,6 +79,13 @@ pub enum Act {
         /// Whether nobody knows if it was in use at all: then it is no matter if the plugin cannot.
         is_try: bool,
     },
+    /// Runs hooks that run whatever happened.
+    Hooks {
+        /// The source.
+        source: u64,
+        /// Their point.
+        at: HookPoint,
+    },
     /// Nothing: says that the job was done.
     Nothing,
     /// Forgets a source that never came to be.
@@ -102,6 +109,7 @@ impl Act {
             Self::Start { .. } => "start it again".to_owned(),
             Self::Stop { .. } => "stop it again".to_owned(),
             Self::ShutDown { .. } => "shut it down again".to_owned(),
+            Self::Hooks { at, .. } => format!("run its {} hooks", at.as_str()),
             Self::Nothing => "nothing".to_owned(),
             Self::Forget { .. } => "forget it".to_owned(),
         }
@@ -130,6 +138,7 @@ impl Virtualization {
                 }
                 Ok(())
             }),
+            Act::Hooks { source, at } => self.with_source(*source, |row| job.run(row)?.hook_owed(*at)),
             Act::Nothing => Ok(()),
             Act::Forget { source } => self.state.write(|edit| forget(edit, *source)),
         }

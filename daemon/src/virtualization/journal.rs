@@ -89,6 +89,11 @@ impl<'j> Journal<'j> {
         })
     }
 
+    /// Takes a promise back whose act is no more needed.
+    pub fn withdraw(&self, promise: Promise) -> Answer<()> {
+        self.state.write(|edit| edit.remove::<Owed>(promise.0))
+    }
+
     /// Makes the job's outcome the truth. `afterwards` is what is left to do.
     pub fn commit<T>(&self, change: impl FnOnce(&Edit<'_>) -> Answer<T>, afterwards: Vec<Act>) -> Answer<T> {
         self.state.write(|edit| {

@@ -10,6 +10,7 @@ use crate::virtualization::act::Act;
 use crate::virtualization::hidden::Hidden;
 use crate::virtualization::records::Kind;
 use crate::virtualization::run::{Job, Run};
+use crate::virtualization::work::ASIDE;
 
 /// What the SDK shows a plugin of an error that it may act on.
 const ACTIONABLE: i32 = 1;
@@ -43,7 +44,9 @@ impl Shelf<'_> {
     /// Fetches into the dSource through a mount on this host, which lasts as long.
     fn fetch(&self, fetch: &Fetch) -> Answer<()> {
         let job = self.job;
-        let Some(run) = self.run.filter(|run| run.source.kind == Kind::Direct) else {
+        // What is no job cannot be undone, so that a mount that cowd's end leaves would stay for ever.
+        let is_job = job.ticket.id() != ASIDE;
+        let Some(run) = self.run.filter(|run| is_job && run.source.kind == Kind::Direct) else {
             let problem = Problem::new(Code::Unsupported, "run_sync fills DIRECT dSources while they are synced");
             return Err(problem.with_hint("this is a mistake in the plugin"));
         };

@@ -16,6 +16,7 @@ mod discovery;
 mod ground;
 mod guard;
 mod hidden;
+mod hooking;
 mod hooks;
 mod journal;
 mod library;

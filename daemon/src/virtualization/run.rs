@@ -6,14 +6,14 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use cow_api::time::Time;
-use cow_api::v1::{Code, JobLevel, Problem};
+use cow_api::v1::{Code, Problem};
 use serde_json::Value;
 
 use crate::clock;
 use crate::jobs::Ticket;
 use crate::plugins::{
     Call, Connection, DirectSource, Linked, LinkedSource, Mount, MountSpecification, Named, Operation, Package, Reply,
-    SchemaKind, Script, StagedSource, Virtual, VirtualSource,
+    SchemaKind, StagedSource, Virtual, VirtualSource,
 };
 use crate::service::Answer;
 use crate::state::Row;
@@ -23,7 +23,7 @@ use crate::virtualization::hidden::Hidden;
 use crate::virtualization::journal::Journal;
 use crate::virtualization::library::Shelf;
 use crate::virtualization::outside::{IsCancelled, Stop};
-use crate::virtualization::records::{Hook, HookPoint, Kind, Mounted, Place, Point, Repository, Source, Timeflow};
+use crate::virtualization::records::{Kind, Mounted, Place, Point, Repository, Source, Timeflow};
 
 /// A job and its journal.
 pub struct Job<'j> {
@@ -118,29 +118,6 @@ impl Run<'_> {
         self.call_if(Operation::VirtualUnconfigure, call)
     }
 
-    /// Runs the hooks of a point.
-    pub fn hook(&self, at: HookPoint) -> Answer<()> {
-        let hooks = self.job.on.state.read(|view| view.owned::<Hook>(self.id))?;
-        for Row { record: hook, .. } in hooks.into_iter().filter(|row| row.record.at == at) {
-            self.step(format!("hook {} ({})", hook.name, at.as_str()))?;
-            let command = self.job.on.unseal(&hook.script)?;
-            let script = Script {
-                connection: self.connection(hook.place.as_ref().unwrap_or(&self.source.place))?,
-                command: command.as_str().unwrap_or_default().to_owned(),
-                ..Script::default()
-            };
-            let output = self.job.on.ground.run(&script, self.job.is_cancelled)?;
-            for text in [&output.stdout, &output.stderr].into_iter().filter(|text| !text.is_empty()) {
-                self.job.ticket.note(JobLevel::Info, text.trim_end());
-            }
-            if output.exit_code != 0 {
-                let detail = format!("hook {} of {} exited with {}", hook.name, self.source.name, output.exit_code);
-                return Err(Problem::new(Code::Conflict, detail).with_hint("the job's log has what it printed"));
-            }
-        }
-        Ok(())
-    }
-
     /// The dataset of the current timeflow.
     pub fn dataset(&self) -> Answer<String> {
         self.timeflow().map(|row| row.record.dataset)
@@ -170,7 +147,8 @@ impl Run<'_> {
         Ok(value.map_or_else(none, |value| self.package.named(SchemaKind::SourceConfig, value)))
     }
 
-    fn connection(&self, place: &Place) -> Answer<Connection> {
+    /// How a plugin is told of a place.
+    pub fn connection(&self, place: &Place) -> Answer<Connection> {
         self.job.on.ground.connection(place)
     }
 

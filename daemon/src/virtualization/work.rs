@@ -16,6 +16,9 @@ use crate::virtualization::outside::IsCancelled;
 use crate::virtualization::records::{Fault, Hook, Source, Timeflow};
 use crate::virtualization::run::{Job, Run};
 
+/// The number that stands for no job.
+pub const ASIDE: u64 = 0;
+
 /// A source that a job works on, until this is dropped.
 pub struct Occupied {
     by: Arc<Virtualization>,
@@ -82,7 +85,7 @@ impl Virtualization {
         is_cancelled: IsCancelled<'_>,
         act: impl FnOnce(&Run<'_>) -> Answer<T>,
     ) -> Answer<T> {
-        let (ticket, journal) = (Ticket::new(0, Box::new(|_| {})), Journal::new(&self.state, 0));
+        let (ticket, journal) = (Ticket::new(ASIDE, Box::new(|_| {})), Journal::new(&self.state, ASIDE));
         let name = row.record.name.clone();
         let job = Job { on: self, ticket: &ticket, journal: &journal, is_cancelled };
         let outcome = act(&job.run(row)?);
@@ -123,6 +126,7 @@ impl Virtualization {
             let problem = Problem::new(Code::Internal, format!("job {} panicked", ticket.id()));
             Err(problem.with_hint("the daemon's log says where; please report it"))
         });
+        let outcome = outcome.map_err(|problem| if ticket.is_cancelled() { cancelled(problem) } else { problem });
         if let Err(problem) = &outcome {
             ticket.note(JobLevel::Error, problem.detail.clone());
         }
@@ -179,6 +183,12 @@ impl Virtualization {
             None => Ok(()),
         }
     }
+}
+
+/// A plugin may make another failure of what it could not do any more.
+fn cancelled(problem: Problem) -> Problem {
+    let is_ours = problem.code == Code::Internal;
+    if is_ours { problem } else { Problem { code: Code::Cancelled, ..problem } }
 }
 
 fn told(problem: Problem, end: &str) -> Problem {

@@ -25,6 +25,8 @@ pub fn delete(run: Run<'_>, force: bool) -> Answer<()> {
         afterwards.push(Act::Unmount { mounted: mounted.clone(), dataset: run.dataset()? });
     }
     afterwards.push(Act::Destroy { name: folder });
+    // The last moment to think better of it.
+    run.step(format!("forget {}", run.source.name))?;
     run.job.journal.commit(
         |edit| {
             edit.remove_owned::<Point>(id)?;
@@ -68,7 +70,7 @@ fn forget_in_policies(edit: &Edit<'_>, source: u64, name: &str) -> Answer<()> {
 }
 
 fn passed_over(run: &Run<'_>, force: bool, problem: Problem) -> Answer<()> {
-    if !force {
+    if !force || (run.job.is_cancelled)() {
         return Err(problem);
     }
     run.job.ticket.note(JobLevel::Error, format!("passed over, as it was forced: {}", problem.detail));

@@ -8,12 +8,10 @@ use crate::virtualization::records::HookPoint;
 use crate::virtualization::run::Run;
 
 /// Takes a snapshot of a VDB. Returns its full name.
-pub fn snapshot(run: Run<'_>) -> Answer<String> {
+pub fn snapshot(mut run: Run<'_>) -> Answer<String> {
     let timeflow = run.timeflow()?;
-    let outcome = run.hook(HookPoint::PreSnapshot).and_then(|()| take(&run, &timeflow.record.dataset));
-    let after = run.hook(HookPoint::PostSnapshot);
-    let (name, data) = outcome?;
-    after?;
+    let points = (HookPoint::PreSnapshot, HookPoint::PostSnapshot);
+    let (name, data) = run.between(points, |run| take(run, &timeflow.record.dataset))?;
     let point = run.point(timeflow.id, &name, &data)?;
     run.job.journal.commit(|edit| edit.insert(&point).map(drop), Vec::new())?;
     Ok(name)

@@ -39,11 +39,8 @@ pub fn bring(run: &mut Run<'_>, timeflow: &Timeflow, parameters: Option<Value>) 
             run.promise_shut_down()?;
         }
     }
-    let outcome = run.hook(HookPoint::PreSync).and_then(|()| taken(run, &timeflow.dataset, parameters));
-    // Whatever happened: that is what the hook is for. What failed first is told.
-    let after = run.hook(HookPoint::PostSync);
-    let taken = outcome?;
-    after.map(|()| taken)
+    let points = (HookPoint::PreSync, HookPoint::PostSync);
+    run.between(points, |run| taken(run, &timeflow.dataset, parameters))
 }
 
 fn taken(run: &Run<'_>, dataset: &str, parameters: Option<Value>) -> Answer<(String, Value)> {

@@ -1,7 +1,7 @@
 //! What is asked at once, without a job, and what is refused for a dSource's or VDB's sake.
 
 use super::*;
-use crate::plugins::{Credentials, Package, SchemaKind, Secret as Proof};
+use crate::plugins::{Credentials, Operation, Package, SchemaKind, Secret as Proof};
 use crate::virtualization::guard::Deed;
 use crate::virtualization::hidden::Hidden;
 
@@ -77,4 +77,16 @@ fn secrets_are_taken_out_of_what_a_plugin_tells() {
     let masked = hidden.mask_problem(problem.clone());
     assert_eq!((masked.hint.as_deref(), masked.output.as_deref()), (Some("no [hidden]"), Some("a [hidden]\nb")));
     assert_eq!((masked.detail.as_str(), masked.code), ("[hidden]", problem.code));
+}
+
+#[test]
+fn what_is_no_job_fetches_nothing_and_leaves_nothing() {
+    let site = Site::new(PluginType::Direct);
+    linked(&site);
+    let before = site.all();
+    site.world.inner.lock().fetches_in = Operation::LinkedSourceSize;
+    let problem = site.virtualization.source_status("sales").unwrap_err();
+    assert!(problem.detail.contains("run_sync fills DIRECT dSources while they are synced"), "{problem:?}");
+    assert_eq!(site.all(), before);
+    assert!(!journal::debtors(&site.virtualization.state).unwrap().contains(&0), "nothing would settle that");
 }

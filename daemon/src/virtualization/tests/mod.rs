@@ -40,8 +40,10 @@ impl Drop for Site {
 fn cowd(world: &Arc<World>, directory: &std::path::Path) -> Arc<Virtualization> {
     let state = Arc::new(State::open(directory).unwrap());
     let limits = Limits { running: 2, kept: 1000 };
+    let jobs = Jobs::new(limits, Arc::default(), state.clone()).unwrap();
+    *world.jobs.lock() = Arc::downgrade(&jobs);
     Virtualization::new(Parts {
-        jobs: Jobs::new(limits, Arc::default(), state.clone()).unwrap(),
+        jobs,
         actions: Arc::new(Actions::new(state.clone(), ACTIONS)),
         key: Key::load_or_create(&directory.join("key")).unwrap(),
         state,
@@ -189,6 +191,17 @@ fn provisioned(site: &Site) {
     }
 }
 
+fn linked_with_hooks(site: &Site) {
+    site.done(site.link_with_hooks());
+}
+
+fn provisioned_with_hooks(site: &Site) {
+    provisioned(site);
+    for at in [HookPoint::PreSnapshot, HookPoint::PostSnapshot] {
+        site.hook("test", at);
+    }
+}
+
 fn stopped(site: &Site) {
     provisioned(site);
     site.done(site.order("test", SourceOrder::Stop));
@@ -235,6 +248,10 @@ fn workflows() -> Vec<Workflow> {
         staged("provision with hooks", linked, Site::provision_with_hooks),
         staged("provision empty", |_| {}, |site| site.provision(None)),
         staged("snapshot", provisioned, |site| site.order("test", SourceOrder::Snapshot)),
+        staged("sync with hooks", linked_with_hooks, |site| {
+            site.order("sales", SourceOrder::Sync { snapshot_parameters: None })
+        }),
+        staged("snapshot with hooks", provisioned_with_hooks, |site| site.order("test", SourceOrder::Snapshot)),
         staged("refresh", provisioned, |site| site.order("test", SourceOrder::Refresh { to: None })),
         staged("rewind", provisioned, |site| site.order("test", SourceOrder::Rewind { to: None })),
         staged("stop", provisioned, |site| site.order("test", SourceOrder::Stop)),
@@ -244,6 +261,9 @@ fn workflows() -> Vec<Workflow> {
         staged("disable", provisioned, |site| site.order("test", SourceOrder::Disable)),
         staged("enable", disabled, |site| site.order("test", SourceOrder::Enable)),
         staged("delete", provisioned, |site| site.order("test", SourceOrder::Delete { force: false })),
+        staged("delete by force", provisioned, |site| site.order("test", SourceOrder::Delete { force: true })),
+        staged("delete disabled by force", disabled, |site| site.order("test", SourceOrder::Delete { force: true })),
+        staged("unlink by force", linked, |site| site.order("sales", SourceOrder::Delete { force: true })),
         staged("delete disabled", disabled, |site| site.order("test", SourceOrder::Delete { force: false })),
         staged("unlink", linked, |site| site.order("sales", SourceOrder::Delete { force: false })),
         staged("retain", to_be_thinned, thin),
@@ -298,6 +318,44 @@ fn troubled(workflow: &Workflow, trouble: Trouble) -> (Site, (Seen, Vec<String>)
     (site, before, job)
 }
 
+/// Whether hooks ran that are to undo what others did, in so many logs one after the other.
+fn hooks_were_undone(logs: &[Vec<String>]) -> bool {
+    let last =
+        |hook: &str| logs.iter().flatten().enumerate().filter(|(_, line)| *line == hook).last().map(|(at, _)| at);
+    let pairs = [("hook pre-sync", "hook post-sync"), ("hook pre-snapshot", "hook post-snapshot")];
+    pairs.iter().all(|(before, after)| last(before) <= last(after))
+}
+
+#[test]
+fn whenever_a_job_is_cancelled_all_is_as_before_or_as_after_and_the_job_says_which() {
+    for workflow in workflows() {
+        let (site, _, _) = troubled(&workflow, Trouble::None);
+        let (after, calls) = (untimed(site.all()), site.world.calls());
+        let mut states = Vec::new();
+        for at in 0..calls {
+            let (site, before, job) = troubled(&workflow, Trouble::Cancel(at));
+            let log = site.world.log();
+            let said = format!("{} at {at}: {log:?} {:?}", workflow.name, site.virtualization.jobs.log(job.id));
+            match job.progress.state {
+                JobState::Cancelled => assert_eq!(site.all(), before, "{said}"),
+                JobState::Done => assert_eq!(untimed(site.all()), after, "{said}"),
+                state => panic!("{state:?} {said}"),
+            }
+            assert!(hooks_were_undone(&[log]), "{said}");
+            assert_eq!(site.virtualization.faults().unwrap().faults, [], "{said}");
+            states.push(job.progress.state);
+            if job.progress.state == JobState::Cancelled {
+                site.world.make(Trouble::None);
+                site.done((workflow.begin)(&site));
+                assert_eq!(untimed(site.all()).0, after.0, "{said}");
+            }
+        }
+        // What a policy removes is nothing that a cancelled job could keep: that is decided before its first call.
+        let is_decided = workflow.name == "retain";
+        assert_eq!(states.first() == Some(&JobState::Cancelled), !is_decided, "{}: {states:?}", workflow.name);
+    }
+}
+
 #[test]
 fn whatever_call_fails_all_is_as_before() {
     for workflow in workflows() {
@@ -319,8 +377,30 @@ fn whatever_call_fails_all_is_as_before() {
                     site.virtualization.settle_debts().unwrap();
                     assert_eq!(site.all(), before, "{said}");
                 }
+                let is_forced = workflow.name.ends_with("by force");
+                assert!(!is_forced || job.progress.state == JobState::Done, "{said}");
+                assert!(hooks_were_undone(&[site.world.log()]), "{said}");
                 assert_eq!(site.virtualization.faults().unwrap().faults, [], "{said}");
             }
+        }
+    }
+}
+
+#[test]
+fn what_is_deleted_by_force_goes_once_its_hosts_are_back() {
+    for workflow in workflows().into_iter().filter(|workflow| workflow.name.ends_with("by force")) {
+        let (site, _, _) = troubled(&workflow, Trouble::None);
+        let (after, calls) = (untimed(site.all()), site.world.calls());
+        for at in 0..calls {
+            // From then on nothing answers, as when a host is gone.
+            let (site, _, job) = troubled(&workflow, Trouble::Kill(at));
+            let said = format!("{} from {at}: {:?}", workflow.name, site.virtualization.jobs.log(job.id));
+            assert_eq!(job.progress.state, JobState::Done, "{said}");
+            assert_eq!(site.virtualization.faults().unwrap().faults.len(), 1, "{said}");
+            site.world.make(Trouble::None);
+            site.virtualization.settle_debts().unwrap();
+            assert_eq!(untimed(site.all()), after, "{said}");
+            assert_eq!(site.virtualization.faults().unwrap().faults, [], "{said}");
         }
     }
 }
@@ -336,6 +416,7 @@ fn whenever_cowd_is_killed_all_is_as_before_or_as_after_and_the_job_says_which()
             let (mut site, before, job) = troubled(&workflow, Trouble::Kill(at));
             // The dead daemon said that it had failed; what the next one reads is what had been written until then.
             forget_the_end(&site, job.id, if at % 2 == 0 { JobState::Queued } else { JobState::Running });
+            let log = site.world.log();
             site.world.make(Trouble::None);
             site.restart();
             let said = format!("{} killed at {at}: {:?}", workflow.name, site.virtualization.jobs.log(job.id));
@@ -348,6 +429,7 @@ fn whenever_cowd_is_killed_all_is_as_before_or_as_after_and_the_job_says_which()
                 state => panic!("{state:?} {said}"),
             }
             assert_eq!(site.virtualization.faults().unwrap().faults, [], "{said}");
+            assert!(hooks_were_undone(&[log, site.world.log()]), "{said}");
             // And it can be done again, or is done.
             if ended.progress.state != JobState::Done {
                 site.done((workflow.begin)(&site));

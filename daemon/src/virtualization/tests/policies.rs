@@ -318,3 +318,37 @@ fn what_a_job_needs_is_kept_until_it_has_ended() {
     assert_eq!(site.virtualization.need(&point).err().unwrap().code, Code::NotFound);
     assert!(site.virtualization.needed.lock().is_empty());
 }
+
+#[test]
+fn a_policy_s_snapshot_parameters_go_before_those_that_the_source_stores() {
+    let site = Site::new(PluginType::Staged);
+    let stored = json!({"full": "stored"});
+    let request =
+        LinkSource { snapshot_parameters: Some(stored.clone()), store_snapshot_parameters: true, ..site.request() };
+    site.done(site.virtualization.link(&request));
+    let own = json!({"full": "policy"});
+    let with_own = NewPolicy {
+        name: "own".to_owned(),
+        kind: PolicyKind::Sync,
+        schedule: "@daily".to_owned(),
+        zone: None,
+        keep: None,
+        snapshot_parameters: Some(own.clone()),
+        sources: vec!["sales".to_owned()],
+    };
+    site.virtualization.add_policy(&with_own).unwrap();
+    let without = NewPolicy { name: "none".to_owned(), snapshot_parameters: None, ..with_own };
+    site.virtualization.add_policy(&without).unwrap();
+    let given = |policy: &str| {
+        site.world.inner.lock().given.clear();
+        let run = site.virtualization.run_policy(policy, false).unwrap().sources.remove(0);
+        site.done(run.problem.map_or_else(|| Ok(run.job.unwrap()), Err));
+        site.world.inner.lock().given.clone()
+    };
+    assert_eq!(given("own"), [Some(own)]);
+    assert_eq!(given("none"), [Some(stored)]);
+    let changed = json!({"full": "changed"});
+    let change = PolicyChange { snapshot_parameters: Some(changed.clone()), ..PolicyChange::default() };
+    site.virtualization.set_policy("own", &change).unwrap();
+    assert_eq!(given("own"), [Some(changed)]);
+}

@@ -3,12 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
-use cow_api::v1::{Code, Problem};
+use cow_api::v1::{Code, JobState, Problem};
 use parking_lot::Mutex;
 use serde_json::{Map, Value, json};
 
+use crate::jobs::Jobs;
 use crate::plugins::{
     BuildNumber, Call, Caller, Connection, Control, Credentials, Environment, Failure, Host, Language, Library,
     Manifest, Mount, MountSpecification, Operation, Package, PluginType, Reply, Schemas, Script, ScriptOutput, Status,
@@ -29,6 +30,8 @@ pub enum Trouble {
     FailAfter(usize),
     /// From that call on nothing is done and nothing answers: cowd is killed.
     Kill(usize),
+    /// At that call the job is cancelled. The call answers as if it had not heard; those after it do, if they listen.
+    Cancel(usize),
     /// The plugin does not answer until it is ended.
     Hang,
 }
@@ -55,11 +58,17 @@ pub struct Inner {
     pub calls: usize,
     /// The operations and hooks that were called, with what tells them from each other.
     pub log: Vec<String>,
+    /// What each sync's first operation was given as snapshot parameters.
+    pub given: Vec<Option<Value>>,
+    /// The operation in which a DIRECT plugin fetches.
+    pub fetches_in: Operation,
 }
 
 /// The world.
 pub struct World {
     pub inner: Mutex<Inner>,
+    /// Where jobs are cancelled.
+    pub jobs: Mutex<Weak<Jobs>>,
     pub package: Arc<Package>,
 }
 
@@ -88,13 +97,21 @@ impl World {
                 linked_source: Some(json!({"type": "object", "required": ["paths"]})),
                 virtual_source: Some(json!({"type": "object", "required": ["paths"]})),
                 source_config: Some(json!({"type": "object"})),
+                snapshot_parameters: Some(json!({"type": "object"})),
                 ..Schemas::default()
             },
             manifest,
             root: "/nowhere".into(),
         };
-        let inner = Inner { seen: Seen::default(), trouble: Trouble::None, calls: 0, log: Vec::new() };
-        Arc::new(Self { inner: Mutex::new(inner), package: Arc::new(package) })
+        let inner = Inner {
+            seen: Seen::default(),
+            trouble: Trouble::None,
+            calls: 0,
+            log: Vec::new(),
+            given: Vec::new(),
+            fetches_in: Operation::LinkedPreSnapshot,
+        };
+        Arc::new(Self { inner: Mutex::new(inner), jobs: Mutex::default(), package: Arc::new(package) })
     }
 
     /// Lets this go wrong from now on, with calls counted anew.
@@ -116,6 +133,27 @@ impl World {
         self.inner.lock().log.clone()
     }
 
+    /// Cancels the job that runs.
+    fn cancel(&self) {
+        let Some(jobs) = self.jobs.lock().upgrade() else { return };
+        for job in jobs.list().iter().filter(|job| job.progress.state == JobState::Running) {
+            jobs.cancel(job.id).unwrap();
+        }
+    }
+
+    /// A call to a host, which asks whether it is wanted.
+    fn act_if<T>(
+        &self,
+        name: String,
+        is_cancelled: IsCancelled<'_>,
+        change: impl FnOnce(&mut Seen) -> Answer<T>,
+    ) -> Answer<T> {
+        if is_cancelled() {
+            return Err(Problem::new(Code::Cancelled, format!("cannot {name}: it was cancelled")));
+        }
+        self.act(name, change)
+    }
+
     /// A call that changes something.
     fn act<T>(&self, name: String, change: impl FnOnce(&mut Seen) -> Answer<T>) -> Answer<T> {
         let mut inner = self.inner.lock();
@@ -129,6 +167,7 @@ impl World {
                 change(&mut inner.seen)?;
                 return Err(fails());
             }
+            Trouble::Cancel(at) if call == at => parking_lot::MutexGuard::unlocked(&mut inner, || self.cancel()),
             _ => {}
         }
         inner.log.push(name);
@@ -296,16 +335,16 @@ impl Ground for World {
         Ok(reference.rsplit_once('-').unwrap().1.parse().unwrap())
     }
 
-    fn ids(&self, _: &Place, _: IsCancelled<'_>) -> Answer<(u32, u32)> {
-        self.act("ids".to_owned(), |_| Ok((1500, 1500)))
+    fn ids(&self, _: &Place, is_cancelled: IsCancelled<'_>) -> Answer<(u32, u32)> {
+        self.act_if("ids".to_owned(), is_cancelled, |_| Ok((1500, 1500)))
     }
 
-    fn address(&self, place: &Place, _: IsCancelled<'_>) -> Answer<IpAddr> {
-        self.act("address".to_owned(), |_| Ok(Ipv4Addr::new(10, 0, 0, place.environment as u8).into()))
+    fn address(&self, place: &Place, is_cancelled: IsCancelled<'_>) -> Answer<IpAddr> {
+        self.act_if("address".to_owned(), is_cancelled, |_| Ok(Ipv4Addr::new(10, 0, 0, place.environment as u8).into()))
     }
 
-    fn mount(&self, mounted: &Mounted, export: &str, _: IsCancelled<'_>) -> Answer<()> {
-        self.act(format!("mount {export} {}", mounted.path), |seen| {
+    fn mount(&self, mounted: &Mounted, export: &str, is_cancelled: IsCancelled<'_>) -> Answer<()> {
+        self.act_if(format!("mount {export} {}", mounted.path), is_cancelled, |seen| {
             let dataset = export.trim_start_matches('/');
             if !seen.shares.keys().any(|shared| dataset == shared || dataset.starts_with(&format!("{shared}/"))) {
                 return conflict(format!("{export} is not shared"));
@@ -318,8 +357,8 @@ impl Ground for World {
         })
     }
 
-    fn unmount(&self, mounted: &Mounted, export: &str, _: IsCancelled<'_>) -> Answer<()> {
-        self.act(format!("unmount {export} {}", mounted.path), |seen| {
+    fn unmount(&self, mounted: &Mounted, export: &str, is_cancelled: IsCancelled<'_>) -> Answer<()> {
+        self.act_if(format!("unmount {export} {}", mounted.path), is_cancelled, |seen| {
             // By force, as the last resort: what ran there dies.
             if seen.running.remove(&mounted.path) {
                 seen.forced.insert(mounted.path.clone());
@@ -332,17 +371,17 @@ impl Ground for World {
         })
     }
 
-    fn run(&self, script: &Script, _: IsCancelled<'_>) -> Answer<ScriptOutput> {
-        self.act(format!("hook {}", script.command), |_| Ok(ScriptOutput::default()))
+    fn run(&self, script: &Script, is_cancelled: IsCancelled<'_>) -> Answer<ScriptOutput> {
+        self.act_if(format!("hook {}", script.command), is_cancelled, |_| Ok(ScriptOutput::default()))
     }
 
-    fn pull(&self, _: &Fetch, _: &Path, _: IsCancelled<'_>, copied: Copied<'_>) -> Answer<()> {
+    fn pull(&self, _: &Fetch, _: &Path, is_cancelled: IsCancelled<'_>, copied: Copied<'_>) -> Answer<()> {
         copied(42);
-        self.act("pull".to_owned(), |_| Ok(()))
+        self.act_if("pull".to_owned(), is_cancelled, |_| Ok(()))
     }
 
-    fn push(&self, _: &Path, _: &Place, directory: &str, _: IsCancelled<'_>) -> Answer<()> {
-        self.act(format!("push {directory}"), |_| Ok(()))
+    fn push(&self, _: &Path, _: &Place, directory: &str, is_cancelled: IsCancelled<'_>) -> Answer<()> {
+        self.act_if(format!("push {directory}"), is_cancelled, |_| Ok(()))
     }
 
     fn credentials(&self, _: &Map<String, Value>) -> Answer<Credentials> {
@@ -356,6 +395,9 @@ impl Caller for World {
             while !control.is_cancelled() {
                 std::thread::sleep(std::time::Duration::from_millis(5));
             }
+            return Err(Failure::Cancelled);
+        }
+        if control.is_cancelled() {
             return Err(Failure::Cancelled);
         }
         let operation = call.operation().unwrap();
@@ -406,7 +448,14 @@ impl Caller for World {
             output: String::new(),
         };
         outcome.map_err(told)?;
-        if matches!(operation, Operation::LinkedPreSnapshot) && self.package.plugin_type == PluginType::Direct {
+        let fetches_in = {
+            let mut inner = self.inner.lock();
+            if let Call::LinkedPreSnapshot { snapshot_parameters, .. } = call {
+                inner.given.push(snapshot_parameters.clone());
+            }
+            inner.fetches_in
+        };
+        if operation == fetches_in && self.package.plugin_type == PluginType::Direct {
             library.run_sync(&Fetch::default()).map_err(|error| Failure::Library { message: error.to_string() })?;
         }
         Ok(inner_reply.unwrap())
