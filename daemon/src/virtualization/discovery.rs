@@ -4,19 +4,20 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
-use cow_api::v1::{self, JobKind, JobLevel, JobReport};
+use cow_api::v1::{self, Code, JobKind, JobLevel, JobReport, Problem};
 use serde_json::Value;
 
 use crate::jobs::Ticket;
 use crate::plugins::{Call, Named, Operation, Package, SchemaKind};
 use crate::service::Answer;
-use crate::state::{Record, Row};
+use crate::state::{Record, Row, View};
 use crate::virtualization::Virtualization;
 use crate::virtualization::environments::Tenants;
 use crate::virtualization::hidden::Hidden;
 use crate::virtualization::journal::Journal;
 use crate::virtualization::library::Shelf;
 use crate::virtualization::outside::Stop;
+use crate::virtualization::plugins::PluginRecord;
 use crate::virtualization::records::{Found, Hook, Place, Repository, Source, SourceConfig};
 use crate::virtualization::run::Job;
 
@@ -47,6 +48,16 @@ impl Tenants for Tenant {
         let job = self.0.discover(environment)?;
         self.0.jobs.wait(job.id, PATIENCE).map(drop)
     }
+}
+
+/// Fails unless a plugin that has looked is still as it is installed: what another build finds is not for its schema.
+fn check_is_current(view: &View<'_>, package: &Package) -> Answer<()> {
+    let mut installed = view.all::<PluginRecord>()?.into_iter().map(|row| row.record.package);
+    if installed.any(|installed| installed == *package) {
+        return Ok(());
+    }
+    let detail = format!("plugin {} was upgraded or removed while it looked", package.name);
+    Err(Problem::new(Code::Busy, detail).with_hint("a newer build looks by itself"))
 }
 
 impl Virtualization {
@@ -157,6 +168,7 @@ impl Virtualization {
         let found: Vec<Found> =
             found.into_iter().map(|named| self.as_found(package, kind, on, named)).collect::<Answer<_>>()?;
         self.state.write(|edit| {
+            check_is_current(edit, package)?;
             for mut row in edit.owned::<T>(on)? {
                 let known = inner(&mut row.record);
                 if known.plugin != package.id || known.is_manual {

@@ -63,9 +63,10 @@ impl Virtualization {
     pub(super) fn need(self: &Arc<Self>, point: &Row<Point>) -> Answer<Needed> {
         let name = point.record.name.clone();
         self.needed.lock().push(name.clone());
-        let needed = Needed { by: self.clone(), point: (name, self.unseal(&point.record.data)?) };
-        // Only now is it sure that no policy removes it; one may have just before.
-        self.state.read(|view| view.get::<Point>(point.id))?;
+        let mut needed = Needed { by: self.clone(), point: (name, Value::Null) };
+        // Only now is it sure that no policy removes it; one may have just before, and an upgrade have changed it.
+        let point = self.state.read(|view| view.get::<Point>(point.id))?;
+        needed.point.1 = self.unseal(&point.record.data)?;
         Ok(needed)
     }
 

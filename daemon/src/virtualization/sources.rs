@@ -13,6 +13,7 @@ use crate::virtualization::Virtualization;
 use crate::virtualization::hooks::insert;
 use crate::virtualization::recipes;
 use crate::virtualization::records::{Bookmark, Hook, Kind, Place, Repository, Source, SourceConfig};
+use crate::virtualization::work::Occupied;
 
 impl Virtualization {
     /// Begins to link a dSource.
@@ -47,8 +48,8 @@ impl Virtualization {
             snapshot_parameters: stored.map(|value| self.seal(value)).transpose()?,
             ..self.new_source(&request.name, kind, &package, repository.id, (origin, place), &request.parameters)?
         };
-        let row = self.reserve(source, &request.hooks)?;
-        self.begin(JobKind::Link, row, move |run| recipes::link(run, asked).map(Some))
+        let occupied = self.reserve(source, &request.hooks, &package)?;
+        self.begin(JobKind::Link, occupied, move |run| recipes::link(run, asked).map(Some))
     }
 
     /// Begins to provision a VDB.
@@ -57,7 +58,9 @@ impl Virtualization {
         let (package, from) = match (&request.from, &request.plugin) {
             (Some(from), None) => {
                 let (parent, point) = self.point(from)?;
-                (self.packages.package(&parent.record.plugin)?, Some(self.need(&point)?))
+                // Before what the plugin said of the snapshot, so that both are of one build.
+                let package = self.packages.package(&parent.record.plugin)?;
+                (package, Some(self.need(&point)?))
             }
             (None, Some(plugin)) => (self.packages.package(plugin)?, None),
             _ => {
@@ -74,8 +77,8 @@ impl Virtualization {
         let (name, parameters) = (&request.name, &request.parameters);
         let source =
             self.new_source(name, Kind::Virtual, &package, repository.id, (place.clone(), place), parameters)?;
-        let row = self.reserve(source, &request.hooks)?;
-        self.begin(JobKind::Provision, row, move |run| {
+        let occupied = self.reserve(source, &request.hooks, &package)?;
+        self.begin(JobKind::Provision, occupied, move |run| {
             recipes::provision(run, from.as_ref().map(|needed| needed.point.clone())).map(Some)
         })
     }
@@ -84,34 +87,38 @@ impl Virtualization {
     pub fn order(self: &Arc<Self>, name: &str, order: SourceOrder) -> Answer<v1::Job> {
         let row = self.made(name)?;
         self.check(&row.record, &order)?;
+        let occupied = self.occupy(&row)?;
+        // Again, now that neither another job nor an upgrade of its plugin changes it.
+        let row = occupied.row()?;
+        self.check(&row.record, &order)?;
         match order {
             SourceOrder::Sync { snapshot_parameters } => {
                 let package = self.packages.package(&row.record.plugin)?;
                 check_snapshot_parameters(&package, snapshot_parameters.as_ref())?;
                 let stored = row.record.snapshot_parameters.as_ref().map(|sealed| self.unseal(sealed)).transpose()?;
                 let parameters = snapshot_parameters.or(stored);
-                self.begin(JobKind::Sync, row, move |run| recipes::sync(run, parameters).map(Some))
+                self.begin(JobKind::Sync, occupied, move |run| recipes::sync(run, parameters).map(Some))
             }
-            SourceOrder::Snapshot => self.begin(JobKind::Snapshot, row, |run| recipes::snapshot(run).map(Some)),
+            SourceOrder::Snapshot => self.begin(JobKind::Snapshot, occupied, |run| recipes::snapshot(run).map(Some)),
             SourceOrder::Refresh { to } => {
                 let needed = self.refresh_to(&row, to.as_deref())?;
-                self.begin(JobKind::Refresh, row, move |run| {
+                self.begin(JobKind::Refresh, occupied, move |run| {
                     recipes::refresh(run, &needed.point.0, needed.point.1.clone()).map(Some)
                 })
             }
             SourceOrder::Rewind { to } => {
                 let needed = self.own_point(&row, to.as_deref())?;
-                self.begin(JobKind::Rewind, row, move |run| {
+                self.begin(JobKind::Rewind, occupied, move |run| {
                     recipes::rewind(run, &needed.point.0, needed.point.1.clone()).map(Some)
                 })
             }
-            SourceOrder::Start => self.begin(JobKind::Start, row, |run| recipes::start(run).map(|()| None)),
-            SourceOrder::Stop => self.begin(JobKind::Stop, row, |run| recipes::stop(run).map(|()| None)),
-            SourceOrder::Enable => self.begin(JobKind::Enable, row, |run| recipes::enable(run).map(|()| None)),
-            SourceOrder::Disable => self.begin(JobKind::Disable, row, |run| recipes::disable(run).map(|()| None)),
+            SourceOrder::Start => self.begin(JobKind::Start, occupied, |run| recipes::start(run).map(|()| None)),
+            SourceOrder::Stop => self.begin(JobKind::Stop, occupied, |run| recipes::stop(run).map(|()| None)),
+            SourceOrder::Enable => self.begin(JobKind::Enable, occupied, |run| recipes::enable(run).map(|()| None)),
+            SourceOrder::Disable => self.begin(JobKind::Disable, occupied, |run| recipes::disable(run).map(|()| None)),
             SourceOrder::Delete { force } => {
                 self.check_not_held(&row.record)?;
-                self.begin(JobKind::Delete, row, move |run| recipes::delete(run, force).map(|()| None))
+                self.begin(JobKind::Delete, occupied, move |run| recipes::delete(run, force).map(|()| None))
             }
             SourceOrder::Physical { from, environment, user, directory, parameters } => {
                 let snapshot = self.own_point(&row, from.as_deref())?;
@@ -119,7 +126,7 @@ impl Virtualization {
                 let parameters = object(parameters);
                 let package = self.packages.package(&row.record.plugin)?;
                 schema::check(&package, SchemaKind::VirtualToPhysical, &parameters)?;
-                self.begin(JobKind::Physical, row, move |run| {
+                self.begin(JobKind::Physical, occupied, move |run| {
                     recipes::physical(run, &snapshot.point, &to, &directory, parameters).map(|()| None)
                 })
             }
@@ -183,8 +190,8 @@ impl Virtualization {
         })
     }
 
-    /// Takes a name, until the source is made or forgotten with its hooks.
-    fn reserve(&self, source: Source, hooks: &[NewHook]) -> Answer<Row<Source>> {
+    /// Takes a name, until the source is made or forgotten with its hooks. `package` is what it was checked against.
+    fn reserve(self: &Arc<Self>, source: Source, hooks: &[NewHook], package: &Package) -> Answer<Occupied> {
         let hooks = hooks.iter().map(|new| self.new_hook(&source, new)).collect::<Answer<Vec<_>>>()?;
         let id = self.state.write(|edit| {
             if edit.find::<Bookmark>(0, &source.name)?.is_some() {
@@ -195,7 +202,13 @@ impl Virtualization {
             hooks.into_iter().try_for_each(|hook| insert(edit, &source.name, &hook))?;
             Ok(id)
         })?;
-        Ok(Row { id, record: source })
+        let occupied = self.occupy_reserved(&Row { id, record: source })?;
+        // From here on it is not upgraded.
+        if *self.packages.package(&package.id)? != *package {
+            let problem = Problem::new(Code::Busy, format!("plugin {} was upgraded at this moment", package.name));
+            return Err(problem.with_hint("try again"));
+        }
+        Ok(occupied)
     }
 
     /// A source that is not only being made.

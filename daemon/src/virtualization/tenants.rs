@@ -1,6 +1,9 @@
 //! What environments and plugins are used by, and the data of a plugin that an upgrade of it rewrites.
 
+use std::collections::HashMap;
 use std::sync::Arc;
+
+use serde_json::Value;
 
 use crate::plugins::{Object, ObjectKind, Package};
 use crate::service::Answer;
@@ -29,29 +32,20 @@ impl PluginTenants for Tenant {
     }
 
     fn objects(&self, plugin: u64) -> Answer<Vec<Object>> {
-        let sealed = self.0.state.read(|view| {
-            let uuid = uuid(view, plugin)?;
-            let sources = view.all::<Source>()?.into_iter().filter(|row| row.record.plugin == uuid);
-            let busy = self.0.busy.lock();
-            if let Some(row) = sources.clone().find(|row| busy.contains(&row.id)) {
-                let problem = Problem::new(Code::Busy, format!("a job works on {}", row.record.name));
-                return Err(problem.with_hint("wait for its end: 'cowctl job list' shows it"));
-            }
-            let mut sealed = Vec::new();
-            visit(view, &uuid, &mut |kind, reference, value| sealed.push((kind, reference, value.clone())))?;
-            Ok(sealed)
-        })?;
-        let open = |(kind, reference, sealed): (ObjectKind, String, Sealed)| {
-            Ok(Object { kind, reference, value: self.0.unseal(&sealed)? })
-        };
-        sealed.into_iter().map(open).collect()
+        self.0.state.read(|view| self.0.objects_at_rest(view, &uuid(view, plugin)?))
     }
 
-    fn replace(&self, edit: &Edit<'_>, plugin: u64, objects: &[Object]) -> Answer<()> {
+    fn replace(&self, edit: &Edit<'_>, plugin: u64, before: &[Object], after: &[Object]) -> Answer<()> {
         let uuid = uuid(edit, plugin)?;
+        // A job that began since then works by the build that is to go; one that has ended as well left what no migration saw.
+        if self.0.objects_at_rest(edit, &uuid)? != before {
+            let problem = Problem::new(Code::Busy, "something of the plugin changed while it was upgraded");
+            return Err(problem.with_hint("nothing was upgraded: try again"));
+        }
+        let after: HashMap<(ObjectKind, &str), &Value> =
+            after.iter().map(|object| ((object.kind, object.reference.as_str()), &object.value)).collect();
         let new = |kind: ObjectKind, reference: String| -> Answer<Option<Sealed>> {
-            let object = objects.iter().find(|object| object.kind == kind && object.reference == reference);
-            object.map(|object| self.0.seal(&object.value)).transpose()
+            after.get(&(kind, reference.as_str())).map(|value| self.0.seal(value)).transpose()
         };
         write_all(edit, &uuid, &new, &self.0)
     }
@@ -63,6 +57,10 @@ impl PluginTenants for Tenant {
 
     fn forget(&self, edit: &Edit<'_>, plugin: u64) -> Answer<()> {
         let uuid = uuid(edit, plugin)?;
+        if let Some(row) = edit.all::<Source>()?.iter().find(|row| row.record.plugin == uuid) {
+            let problem = Problem::new(Code::Conflict, format!("{} uses it by now", row.record.describe()));
+            return Err(problem.with_hint("delete or unlink it first"));
+        }
         for row in edit.all::<SourceConfig>()?.iter().filter(|row| row.record.0.plugin == uuid) {
             edit.remove::<SourceConfig>(row.id)?;
         }
@@ -70,6 +68,25 @@ impl PluginTenants for Tenant {
             edit.remove::<Repository>(row.id)?;
         }
         Ok(())
+    }
+}
+
+impl Virtualization {
+    /// All data of a plugin. `Busy` while a job works on any source of it: none can begin to before the view ends and then
+    /// see what was before.
+    fn objects_at_rest(&self, view: &View<'_>, uuid: &str) -> Answer<Vec<Object>> {
+        let sources = view.all::<Source>()?;
+        let busy = self.busy.lock().clone();
+        if let Some(row) = sources.iter().find(|row| row.record.plugin == uuid && busy.contains(&row.id)) {
+            let problem = Problem::new(Code::Busy, format!("a job works on {}", row.record.name));
+            return Err(problem.with_hint("wait for its end: 'cowctl job list' shows it"));
+        }
+        let mut sealed = Vec::new();
+        visit(view, uuid, &mut |kind, reference, value| sealed.push((kind, reference, value.clone())))?;
+        let open = |(kind, reference, sealed): (ObjectKind, String, Sealed)| {
+            Ok(Object { kind, reference, value: self.unseal(&sealed)? })
+        };
+        sealed.into_iter().map(open).collect()
     }
 }
 

@@ -27,6 +27,13 @@ pub struct Occupied {
     is_reserved: bool,
 }
 
+impl Occupied {
+    /// The source as it is now that nothing else changes it.
+    pub fn row(&self) -> Answer<Row<Source>> {
+        self.by.state.read(|view| view.get(self.source))
+    }
+}
+
 impl Drop for Occupied {
     fn drop(&mut self) {
         if self.is_reserved
@@ -55,16 +62,22 @@ impl Virtualization {
         Err(problem.with_hint("'cowctl job list' shows it: wait for its end, or cancel it"))
     }
 
+    /// Keeps other jobs from a source that is only a name until its job makes it.
+    pub(super) fn occupy_reserved(self: &Arc<Self>, row: &Row<Source>) -> Answer<Occupied> {
+        let mut occupied = self.occupy(row)?;
+        occupied.is_reserved = true;
+        Ok(occupied)
+    }
+
     /// Begins a job that follows a recipe. What the recipe returns is the full name of the snapshot that it took.
     pub(super) fn begin(
         self: &Arc<Self>,
         kind: JobKind,
-        row: Row<Source>,
+        mut occupied: Occupied,
         recipe: impl FnOnce(Run<'_>) -> Answer<Option<String>> + Send + 'static,
     ) -> Answer<v1::Job> {
+        let row = occupied.row()?;
         self.check_owes_nothing(&row.record)?;
-        let mut occupied = self.occupy(&row)?;
-        occupied.is_reserved = !row.record.is_made;
         let (this, name) = (self.clone(), row.record.name.clone());
         let work = move |ticket: &Ticket| {
             let source = row.record.name.clone();
@@ -167,9 +180,13 @@ impl Virtualization {
 
     /// Writes down a lasting bad state.
     pub(super) fn fault(&self, subject: &str, problem: &Problem) -> Answer<()> {
+        let (detail, hint) = (problem.detail.clone(), problem.hint.clone());
+        let known = self.state.read(|view| view.find::<Fault>(0, subject))?;
+        if known.is_some_and(|row| row.record.detail == detail && row.record.hint == hint) {
+            return Ok(());
+        }
         tracing::error!(subject, problem = %problem.detail, "fault");
         let since = clock::time(clock::now());
-        let (detail, hint) = (problem.detail.clone(), problem.hint.clone());
         self.state.write(|edit| match edit.find::<Fault>(0, subject)? {
             Some(row) => edit.update(row.id, &Fault { detail, hint, ..row.record }),
             None => edit.insert(&Fault { subject: subject.to_owned(), detail, hint, since }).map(drop),

@@ -20,6 +20,7 @@ use crate::plugins::{
 };
 use crate::service::Answer;
 use crate::state::{Edit, Row, State};
+use crate::virtualization::hidden::Hidden;
 pub use crate::virtualization::plugins::record::PluginRecord;
 
 /// Where installed plugins are, in the directory of plugins.
@@ -32,10 +33,11 @@ pub trait PluginTenants: Send + Sync {
     /// The data that a plugin's author defined, with its secrets. `Busy` while an operation of the plugin is under way.
     fn objects(&self, plugin: u64) -> Answer<Vec<Object>>;
     /// Puts upgraded data in place of what [`PluginTenants::objects`] gave, as a part of the write that upgrades the plugin.
-    fn replace(&self, edit: &Edit<'_>, plugin: u64, objects: &[Object]) -> Answer<()>;
+    /// `Busy` if the data is not as it was then, or an operation is under way by now.
+    fn replace(&self, edit: &Edit<'_>, plugin: u64, before: &[Object], after: &[Object]) -> Answer<()>;
     /// Begins to look for what a plugin that was installed or upgraded can find. The job's number, if there is one.
     fn discover(&self, plugin: u64) -> Answer<Option<u64>>;
-    /// Forgets what a plugin had found, as a part of the write that removes it.
+    /// Forgets what a plugin had found, as a part of the write that removes it. Fails if anything uses the plugin by now.
     fn forget(&self, edit: &Edit<'_>, plugin: u64) -> Answer<()>;
 }
 
@@ -172,10 +174,13 @@ impl Plugins {
             return self.state.write(|edit| edit.update(id, new));
         };
         let objects = tenants.objects(id)?;
-        let migrated = migrate(&*self.runner, &new.package, &migration_ids, &objects, &Cancel::default())?;
+        let hidden = Hidden::default();
+        objects.iter().for_each(|object| hidden.add(installed, object.kind.schema(), &object.value));
+        let migrated = migrate(&*self.runner, &new.package, &migration_ids, &objects, &Cancel::default())
+            .map_err(|problem| hidden.mask_problem(problem))?;
         self.state.write(|edit| {
             edit.update(id, new)?;
-            tenants.replace(edit, id, &migrated)
+            tenants.replace(edit, id, &objects, &migrated)
         })
     }
 

@@ -214,7 +214,7 @@ impl Virtualization {
             PolicyKind::Refresh => self.order(&name, SourceOrder::Refresh { to: None }),
             PolicyKind::Retention => {
                 let policy = policy.clone();
-                self.begin(JobKind::Retain, row, move |run| recipes::retain(run, &policy).map(|()| None))
+                self.begin(JobKind::Retain, self.occupy(&row)?, move |run| recipes::retain(run, &policy).map(|()| None))
             }
         }
     }

@@ -1,8 +1,10 @@
 //! Every workflow against a world in memory: in order, with every call failing in turn, and with cowd killed at each.
 
 mod asked;
+mod differences;
 mod names;
 mod policies;
+mod upgrades;
 mod workers;
 mod world;
 
@@ -16,7 +18,7 @@ use serde_json::json;
 
 use super::*;
 use crate::jobs::Limits;
-use crate::plugins::PluginType;
+use crate::plugins::{Package, PluginType};
 use crate::virtualization::records::{Found, Hook, HookPoint, Point, Repository, Source, SourceConfig, Timeflow};
 use world::{Seen, Trouble, World};
 
@@ -605,7 +607,13 @@ fn what_cannot_be_is_refused_at_once_and_leaves_nothing() {
     let paths = json!({"paths": []});
     let provision = |request: Provision| site.virtualization.provision(&request);
     let to = |to: &str| Some(to.to_owned());
+    let vault = json!({"paths": [], "logins": [{"type": "CyberArkVaultCredential", "vault": "v", "queryString": "q"}]});
+    let link = LinkSource { name: "b".to_owned(), parameters: vault.clone(), ..site.request() };
+    let refused = site.virtualization.link(&link).unwrap_err();
+    assert!(refused.detail.contains("logins.0 is a CyberArkVaultCredential, and vaults are not"), "{refused:?}");
     for (outcome, code) in [
+        (Err(refused), Code::Unsupported),
+        (provision(request("a", "sales", vault)), Code::Unsupported),
         (provision(request("a", "sales", json!({}))), Code::InvalidRequest),
         (provision(request("a/b", "sales", paths.clone())), Code::InvalidName),
         (provision(request("test", "sales", paths.clone())), Code::Exists),

@@ -1,0 +1,110 @@
+//! Upgrades of a plugin, against what jobs of its sources do at the same time.
+
+use super::*;
+use crate::clock;
+use crate::plugins::Object;
+use crate::virtualization::discovery::Tenant;
+use crate::virtualization::plugins::{PluginRecord, PluginTenants};
+use crate::virtualization::work::Occupied;
+
+/// The plugin, as it is installed.
+fn install(site: &Site) -> u64 {
+    let record = PluginRecord { package: Package::clone(&site.world.package), installed: clock::time(clock::now()) };
+    site.virtualization.state.write(|edit| edit.insert(&record)).unwrap()
+}
+
+fn occupied(site: &Site) -> Occupied {
+    let virtualization = &site.virtualization;
+    virtualization.occupy(&virtualization.made("test").unwrap()).unwrap_or_else(|_| panic!("it is busy"))
+}
+
+fn migrated(before: &[Object]) -> Vec<Object> {
+    let migrated = |object: &Object| {
+        let mut object = object.clone();
+        object.value["migrated"] = json!(true);
+        object
+    };
+    before.iter().map(migrated).collect()
+}
+
+/// What happens between a migration and the write of what it made, and whether that write must be refused.
+type Meanwhile = (fn(&Site) -> Option<Occupied>, bool);
+
+const MEANWHILE: [Meanwhile; 6] = [
+    (|_| None, false),
+    (|site| Some(occupied(site)), true),
+    (
+        |site| {
+            site.done(site.order("test", SourceOrder::Snapshot));
+            None
+        },
+        true,
+    ),
+    (
+        |site| {
+            let parameters = json!({"paths": [{"path": "/more"}]});
+            let request = LinkSource { name: "more".to_owned(), parameters, ..site.request() };
+            site.done(site.virtualization.link(&request));
+            None
+        },
+        true,
+    ),
+    (
+        |site| {
+            site.done(site.order("test", SourceOrder::Delete { force: false }));
+            None
+        },
+        true,
+    ),
+    // What is as it was may have been anything in between.
+    (
+        |site| {
+            site.done(site.order("test", SourceOrder::Stop));
+            None
+        },
+        false,
+    ),
+];
+
+#[test]
+fn an_upgrade_is_refused_whole_once_its_plugin_is_at_work_or_has_been() {
+    for (number, (meanwhile, is_refused)) in MEANWHILE.into_iter().enumerate() {
+        let site = Site::new(PluginType::Staged);
+        provisioned(&site);
+        let (plugin, tenant) = (install(&site), Tenant(site.virtualization.clone()));
+        let before = tenant.objects(plugin).unwrap();
+        let after = migrated(&before);
+        let busy = meanwhile(&site);
+        let replace = |edit: &crate::state::Edit<'_>| tenant.replace(edit, plugin, &before, &after);
+        let outcome = site.virtualization.state.write(replace);
+        drop(busy);
+        let now = tenant.objects(plugin).unwrap();
+        if is_refused {
+            assert_eq!(outcome.unwrap_err().code, Code::Busy, "{number}");
+            assert!(now.iter().all(|object| object.value.get("migrated").is_none()), "{number}: {now:?}");
+        } else {
+            outcome.unwrap();
+            // Repositories of two hosts, a dSource and a VDB with their configs, and a snapshot of each.
+            assert_eq!((now.len(), &now), (8, &after), "{number}");
+        }
+    }
+}
+
+#[test]
+fn a_plugin_at_work_is_not_migrated_and_one_in_use_not_forgotten() {
+    let site = Site::new(PluginType::Staged);
+    provisioned(&site);
+    let (plugin, tenant) = (install(&site), Tenant(site.virtualization.clone()));
+    let busy = occupied(&site);
+    let problem = tenant.objects(plugin).unwrap_err();
+    assert!(problem.code == Code::Busy && problem.detail.contains("test"), "{problem:?}");
+    drop(busy);
+    assert_eq!(PluginTenants::used_by(&tenant, plugin).unwrap(), ["dSource 'sales'", "VDB 'test'"]);
+    let forget = |edit: &crate::state::Edit<'_>| tenant.forget(edit, plugin);
+    assert_eq!(site.virtualization.state.write(forget).unwrap_err().code, Code::Conflict);
+    for name in ["test", "sales"] {
+        site.done(site.order(name, SourceOrder::Delete { force: false }));
+    }
+    site.virtualization.state.write(forget).unwrap();
+    assert_eq!(tenant.objects(plugin).unwrap(), []);
+}
