@@ -151,6 +151,16 @@ pub fn debtors(state: &State) -> Answer<Vec<u64>> {
     Ok(jobs)
 }
 
+/// What jobs are still to destroy, by name.
+pub fn doomed(state: &State) -> Answer<Vec<String>> {
+    let owed = state.read(|view| view.all::<Owed>())?.into_iter();
+    let name = |row: Row<Owed>| match row.record.act {
+        Act::Destroy { name } => Some(name),
+        _ => None,
+    };
+    Ok(owed.filter_map(name).collect())
+}
+
 /// Drops the journal of a job that is known to have ended, if all that is in it is that it was done.
 pub fn close(state: &State, job: u64) -> Answer<()> {
     state.write(|edit| {

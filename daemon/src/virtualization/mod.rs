@@ -12,6 +12,7 @@ pub mod policies;
 
 mod act;
 mod bookmarks;
+mod differences;
 mod discovery;
 mod ground;
 mod guard;

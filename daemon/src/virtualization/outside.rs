@@ -4,7 +4,7 @@
 //! after a crash.
 
 use std::net::IpAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use serde_json::{Map, Value};
@@ -41,6 +41,10 @@ pub trait Store: Send + Sync {
     fn release(&self, snapshot: &str, tag: &str) -> Answer<()>;
     /// All snapshots of sources, with the tags that hold them.
     fn snapshots(&self) -> Answer<Vec<(String, Vec<String>)>>;
+    /// Datasets of sources that any host may mount.
+    fn shared(&self) -> Answer<Vec<String>>;
+    /// What is mounted on the engine's own host in a directory, or was and left its place.
+    fn left_here(&self, directory: &Path) -> Answer<Vec<PathBuf>>;
     /// What is mounted on the engine's own host, by name.
     fn mounted_here(&self) -> Answer<Vec<String>>;
     /// All snapshots of sources that are held, once for each tag.

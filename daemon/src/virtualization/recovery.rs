@@ -1,5 +1,5 @@
-//! After a crash: jobs that a killed daemon left are undone or finished, and what differs between the state and the
-//! pool is told.
+//! After a crash: jobs that a killed daemon left are undone or finished, and what then differs between the state and the
+//! pool is mended or told.
 
 use std::sync::Arc;
 
@@ -9,7 +9,7 @@ use crate::service::Answer;
 use crate::state::Row;
 use crate::virtualization::Virtualization;
 use crate::virtualization::journal::{self, Journal, Settled};
-use crate::virtualization::records::{Source, Timeflow};
+use crate::virtualization::records::Source;
 use crate::virtualization::work::{Occupied, forget};
 
 impl Virtualization {
@@ -25,7 +25,7 @@ impl Virtualization {
     }
 
     /// Undoes or finishes jobs that an earlier daemon left, and compares the state with the pool.
-    pub fn recover(&self, interrupted: Vec<(u64, Option<Occupied>)>) {
+    pub fn recover(self: &Arc<Self>, interrupted: Vec<(u64, Option<Occupied>)>) {
         for (id, occupied) in interrupted {
             let outcome = self.concluded(id);
             let ended = outcome.as_ref().map_or_else(|problem| problem.detail.clone(), |_| "done".to_owned());
@@ -54,8 +54,8 @@ impl Virtualization {
         }
     }
 
-    /// Tries again what jobs that have ended still owe.
-    pub fn settle_debts(&self) -> Answer<()> {
+    /// Tries again what jobs that have ended still owe, and looks again at what differed.
+    pub fn settle_debts(self: &Arc<Self>) -> Answer<()> {
         for id in journal::debtors(&self.state)? {
             let Ok(job) = self.jobs.get(id) else { continue };
             if job.progress.state.has_ended() {
@@ -64,12 +64,13 @@ impl Virtualization {
                 let _ = self.settle(&ticket, &Journal::new(&self.state, id));
             }
         }
-        self.close_journals()
+        self.close_journals()?;
+        self.compare_again()
     }
 
-    /// Compares what is remembered with what is stored: what is missing, or nobody's, is told and left as it is.
-    pub(super) fn reconcile(&self) -> Answer<()> {
-        let (sources, timeflows) = self.state.read(|view| Ok((view.all::<Source>()?, view.all::<Timeflow>()?)))?;
+    /// Makes the state, the pool and this host agree, or tells where they do not.
+    pub(super) fn reconcile(self: &Arc<Self>) -> Answer<()> {
+        let sources = self.state.read(|view| view.all::<Source>())?;
         for Row { id, record: source } in sources.iter().filter(|row| !row.record.is_made) {
             // Its job owes nothing any more, or would have forgotten it.
             if self.busy.lock().contains(id) {
@@ -78,30 +79,7 @@ impl Virtualization {
             tracing::warn!(source = source.name, "forgot a source that never came to be");
             self.state.write(|edit| forget(edit, *id))?;
         }
-        for Row { record: timeflow, .. } in &timeflows {
-            let subject = format!("dataset {}", timeflow.dataset);
-            if self.store.exists(&timeflow.dataset)? {
-                self.mend(&subject)?;
-                continue;
-            }
-            let problem = Problem::new(Code::NotFound, format!("{} is gone, and a source needs it", timeflow.dataset));
-            self.fault(&subject, &problem.with_hint("'cowctl undelete' may bring it back; else delete the source"))?;
-        }
         self.reconcile_bookmarks()?;
-        self.tell_strays(&sources)
-    }
-
-    fn tell_strays(&self, sources: &[Row<Source>]) -> Answer<()> {
-        let folders: Vec<String> = sources.iter().map(|row| row.record.folder()).collect();
-        for above in ["dsource", "vdb"] {
-            for dataset in self.store.below(above)? {
-                let is_ours =
-                    folders.iter().any(|folder| dataset == *folder || dataset.starts_with(&format!("{folder}/")));
-                if !is_ours && dataset != above {
-                    tracing::warn!(dataset, "no source is known to which this dataset belongs; it is left as it is");
-                }
-            }
-        }
-        Ok(())
+        self.compare()
     }
 }

@@ -1,9 +1,10 @@
 //! Datasets, by the service's verbs.
 
-use std::fs::{DirBuilder, remove_dir};
+use std::fs::{DirBuilder, read_dir, remove_dir};
+use std::io::ErrorKind;
 use std::net::IpAddr;
 use std::os::unix::fs::DirBuilderExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use cow_api::v1::{
@@ -97,8 +98,22 @@ impl Store for ServiceStore {
 
     fn snapshots(&self) -> Answer<Vec<(String, Vec<String>)>> {
         let all = self.0.list(None, true)?.snapshots.into_iter();
-        let of_sources = all.filter(|snapshot| ["dsource/", "vdb/"].iter().any(|top| snapshot.name.starts_with(top)));
+        let of_sources = all.filter(|snapshot| is_of_source(&snapshot.name));
         Ok(of_sources.map(|snapshot| (snapshot.name, snapshot.holds)).collect())
+    }
+
+    fn shared(&self) -> Answer<Vec<String>> {
+        let all = self.0.shares(None)?.shares.into_iter();
+        let shared = all.filter(|share| !share.rules.is_empty() && is_of_source(&share.dataset));
+        Ok(shared.map(|share| share.dataset).collect())
+    }
+
+    fn left_here(&self, directory: &Path) -> Answer<Vec<PathBuf>> {
+        let entries = match read_dir(directory) {
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
+            entries => entries.and_then(|entries| entries.map(|entry| Ok(entry?.path())).collect()),
+        };
+        entries.map_err(|error| Problem::new(Code::Io, format!("cannot read {}: {error}", directory.display())))
     }
 
     fn mounted_here(&self) -> Answer<Vec<String>> {
@@ -117,6 +132,11 @@ impl Store for ServiceStore {
             names => names,
         }
     }
+}
+
+/// Whether a name is below those of sources.
+fn is_of_source(name: &str) -> bool {
+    ["dsource/", "vdb/"].iter().any(|top| name.starts_with(top))
 }
 
 /// That something is not there is an answer.
