@@ -292,4 +292,17 @@ impl Call {
             Self::Upgrade { .. } => return None,
         })
     }
+
+    /// What the plugin said of the snapshot that it is to make something of.
+    pub fn snapshot(&self) -> Option<&Value> {
+        match self {
+            Self::VirtualConfigure { snapshot, .. }
+            | Self::VirtualReconfigure { snapshot, .. }
+            | Self::LinkedPreSourceToPhysical { snapshot, .. }
+            | Self::LinkedSourceToPhysical { snapshot, .. }
+            | Self::VirtualPreSourceToPhysical { snapshot, .. }
+            | Self::VirtualSourceToPhysical { snapshot, .. } => Some(snapshot),
+            _ => None,
+        }
+    }
 }

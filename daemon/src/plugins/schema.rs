@@ -1,4 +1,4 @@
-//! Plugins' data against their schemas: what may come in and out, what is secret, and what a user may write.
+//! Plugins' data against their schemas: what may come in and out, and what a user may write.
 //!
 //! Invariant: nothing is fetched to check a schema, and no message of an error quotes a value, which may be secret.
 
@@ -10,12 +10,10 @@ use serde_json::{Map, Value, json};
 use crate::plugins::{Call, Failure, Package, Reply, SchemaKind};
 
 /// Where schemas find what the platform defines.
-const PLATFORM: &str = "https://delphix.com/platform/api";
-/// What is shown in place of a secret.
-pub const MASK: &str = "********";
+pub(super) const PLATFORM: &str = "https://delphix.com/platform/api";
 
 /// The platform's definitions: where credentials come from.
-fn platform() -> Value {
+pub(super) fn platform() -> Value {
     let supplier = |kind: &str, required: &[&str], secret: &[&str]| {
         let mut properties = Map::new();
         properties.insert("type".to_owned(), json!({ "const": kind }));
@@ -86,8 +84,31 @@ fn schema_of(package: &Package, kind: SchemaKind) -> Value {
     package.schemas.get(kind).cloned().unwrap_or_else(none)
 }
 
+/// The suppliers of credentials of the platform that this engine cannot ask.
+const VAULTS: [&str; 2] = ["CyberArkVaultCredential", "HashiCorpVaultCredential"];
+
+/// Where in a value credentials are to come from a vault, and from which kind.
+fn vault(value: &Value, at: &str) -> Option<(String, &'static str)> {
+    let below = |name: &str| if at.is_empty() { name.to_owned() } else { format!("{at}.{name}") };
+    match value {
+        Value::Object(fields) => {
+            let kind = VAULTS.into_iter().find(|kind| value["type"] == *kind).map(|kind| (at.to_owned(), kind));
+            kind.or_else(|| fields.iter().find_map(|(name, field)| vault(field, &below(name))))
+        }
+        Value::Array(items) => {
+            items.iter().enumerate().find_map(|(number, item)| vault(item, &below(&number.to_string())))
+        }
+        _ => None,
+    }
+}
+
 /// Fails unless what a user gave fits the plugin's schema; the problem names the fields.
 pub fn check(package: &Package, kind: SchemaKind, value: &Value) -> Result<(), Problem> {
+    if let Some((field, supplier)) = vault(value, "") {
+        let detail = format!("the {} parameters: {field} is a {supplier}, and vaults are not supported", kind.as_str());
+        return Err(Problem::new(Code::Unsupported, detail)
+            .with_hint("give a NamedPasswordCredential, or a NamedKeyPairCredential"));
+    }
     let found = complaints(&schema_of(package, kind), value).map_err(|error| {
         Problem::new(Code::PluginFailed, format!("the plugin's {} schema is wrong: {error}", kind.as_str()))
     })?;
@@ -124,75 +145,6 @@ pub fn check_reply(package: &Package, call: &Call, reply: &mut Reply) -> Result<
         Reply::Definition(value) => check(value, ""),
         _ => Ok(()),
     }
-}
-
-/// Whether a value at a place in a schema is a secret, and what its parts are.
-fn is_password(schema: &Value) -> bool {
-    schema["format"] == "password"
-}
-
-/// The schema of a property or item, with what the platform defines in place.
-fn inner<'s>(schema: &'s Value, platform: &'s Value) -> Vec<&'s Value> {
-    let mut found = vec![schema];
-    let mut at = 0;
-    while at < found.len() && at < 100 {
-        let schema = found[at];
-        let named = schema["$ref"].as_str().and_then(|name| name.strip_prefix(PLATFORM)?.strip_prefix('#'));
-        found.extend(named.and_then(|pointer| platform.pointer(pointer)));
-        for word in ["anyOf", "oneOf", "allOf"] {
-            found.extend(schema[word].as_array().into_iter().flatten());
-        }
-        found.extend(["then", "else"].iter().filter_map(|word| schema.get(*word)));
-        at += 1;
-    }
-    found
-}
-
-/// Where the secrets in a value are, as JSON pointers: all that the schema calls `format: password`.
-pub fn passwords(schema: &Value, value: &Value) -> Vec<String> {
-    let platform = platform();
-    let mut found = Vec::new();
-    collect(&inner(schema, &platform), &platform, value, "", &mut found);
-    found
-}
-
-fn collect(schemas: &[&Value], platform: &Value, value: &Value, at: &str, found: &mut Vec<String>) {
-    if schemas.iter().any(|schema| is_password(schema)) && !value.is_null() {
-        found.push(at.to_owned());
-        return;
-    }
-    let parts: Vec<(String, &Value)> = match value {
-        Value::Object(fields) => fields.iter().map(|(name, part)| (name.clone(), part)).collect(),
-        Value::Array(items) => items.iter().enumerate().map(|(number, part)| (number.to_string(), part)).collect(),
-        _ => return,
-    };
-    for (name, part) in parts {
-        let of = |schema: &&'_ Value| {
-            let found = match value {
-                Value::Array(_) => match &schema["items"] {
-                    Value::Array(items) => items.get(name.parse::<usize>().unwrap_or(usize::MAX)),
-                    _ => schema.get("items"),
-                },
-                _ => schema["properties"].get(&name).or_else(|| schema.get("additionalProperties")),
-            };
-            found.cloned().filter(Value::is_object)
-        };
-        let below: Vec<Value> = schemas.iter().filter_map(of).collect();
-        let below: Vec<&Value> = below.iter().flat_map(|schema| inner(schema, platform)).collect();
-        let name = name.replace('~', "~0").replace('/', "~1");
-        collect(&below, platform, part, &format!("{at}/{name}"), found);
-    }
-}
-
-/// The value as it may be shown.
-pub fn masked(schema: &Value, value: &Value) -> Value {
-    let mut shown = value.clone();
-    for place in passwords(schema, value) {
-        if let Some(secret) = shown.pointer_mut(&place) {
-            *secret = Value::from(MASK);
-        }
-    }
-    shown
 }
 
 #[cfg(test)]
@@ -251,23 +203,5 @@ mod tests {
         assert!(validator(&json!({ "type": "colour" })).is_err());
         // What is elsewhere is not fetched.
         assert!(validator(&json!({ "$ref": "http://127.0.0.1:1/schema.json" })).is_err());
-    }
-
-    #[test]
-    fn every_secret_is_found_and_masked() {
-        let value = json!({
-            "name": "a", "password": "geheim1", "either": "geheim2",
-            "hosts": [{ "key~/": "geheim3", "other": 1 }, {}, { "key~/": "geheim4" }],
-            "credentials": { "type": "NamedKeyPairCredential", "username": "db", "privateKey": "geheim5" },
-        });
-        let schema = dsource();
-        let mut found = passwords(&schema, &value);
-        found.sort();
-        let expected = ["/credentials/privateKey", "/either", "/hosts/0/key~0~1", "/hosts/2/key~0~1", "/password"];
-        assert_eq!(found, expected);
-        let shown = masked(&schema, &value).to_string();
-        assert!(!shown.contains("geheim") && shown.contains("\"username\":\"db\""), "{shown}");
-        assert_eq!(shown.matches(MASK).count(), expected.len());
-        assert_eq!(masked(&schema, &json!({ "password": null })), json!({ "password": null }));
     }
 }

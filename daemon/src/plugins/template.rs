@@ -83,21 +83,6 @@ fn example(property: &Value) -> String {
     .to_owned()
 }
 
-/// Parameters as a user wrote them, in JSON or YAML.
-pub fn parameters(text: &str) -> Result<Value, String> {
-    if text.trim().is_empty() {
-        return Ok(Value::Object(Map::new()));
-    }
-    match serde_json::from_str(text) {
-        Ok(value) => Ok(value),
-        // Without the parser's view of the text: that could show a password.
-        Err(_) => serde_saphyr::from_str(text).map_err(|error: serde_saphyr::Error| {
-            let place = error.location().map_or_else(String::new, |place| format!(" in line {}", place.line()));
-            format!("the parameters are neither JSON nor YAML{place}")
-        }),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use serde_json::json;
@@ -106,6 +91,7 @@ mod tests {
 
     #[test]
     fn a_template_shows_each_field_and_can_be_read_back() {
+        let parameters = |text: &str| serde_saphyr::from_str::<Value>(text).unwrap();
         let schema = json!({
             "type": "object", "description": "A dSource", "required": ["name", "port", "inner"],
             "ordering": ["port", "name"],
@@ -123,10 +109,7 @@ mod tests {
             "{text}"
         );
         assert!(text.contains("# optional, string, one of [\"fast\",\"safe\"]\n#\"mode\": \"fast\"\n"), "{text}");
-        assert_eq!(parameters(&text).unwrap(), json!({ "port": 5432, "name": "", "inner": { "a": [] } }));
-        assert_eq!(parameters(&template(&json!({ "type": "object" }))).unwrap(), json!({}));
-        assert_eq!(parameters(r#"{"a": 1}"#).unwrap(), json!({ "a": 1 }));
-        let told = parameters("a: 1\nsecret: \"hunter2\n").unwrap_err();
-        assert!(!told.contains("hunter2"), "{told}");
+        assert_eq!(parameters(&text), json!({ "port": 5432, "name": "", "inner": { "a": [] } }));
+        assert_eq!(parameters(&template(&json!({ "type": "object" }))), json!({}));
     }
 }

@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use cow_api::v1::Problem;
 
-use crate::plugins::schema::passwords;
+use crate::plugins::passwords::passwords;
 use crate::plugins::{Credentials, Package, SchemaKind, Secret};
 
 /// Fewest bytes of a secret that is looked for.
@@ -25,9 +25,18 @@ impl Hidden {
     pub fn add(&self, package: &Package, kind: SchemaKind, value: &Value) {
         let Some(schema) = package.schemas.get(kind) else { return };
         for place in passwords(schema, value) {
-            if let Some(Value::String(secret)) = value.pointer(&place) {
-                self.add_text(secret);
-            }
+            value.pointer(&place).into_iter().for_each(|secret| self.add_value(secret));
+        }
+    }
+
+    /// All that a value says, of whatever kind it is. What is only true or false tells nothing.
+    fn add_value(&self, secret: &Value) {
+        match secret {
+            Value::String(text) => self.add_text(text),
+            Value::Number(number) => self.add_text(&number.to_string()),
+            Value::Array(items) => items.iter().for_each(|item| self.add_value(item)),
+            Value::Object(fields) => fields.values().for_each(|field| self.add_value(field)),
+            Value::Null | Value::Bool(_) => {}
         }
     }
 

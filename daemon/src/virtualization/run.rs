@@ -91,6 +91,9 @@ impl Run<'_> {
         if let Some(config) = &self.source.config {
             hidden.add(package, SchemaKind::SourceConfig, &self.job.on.unseal(config)?);
         }
+        if let Some(snapshot) = call.snapshot() {
+            hidden.add(package, SchemaKind::Snapshot, snapshot);
+        }
         match call {
             Call::LinkedPreSnapshot { snapshot_parameters: Some(value), .. }
             | Call::LinkedPostSnapshot { snapshot_parameters: Some(value), .. } => {

@@ -1,7 +1,7 @@
 //! What is asked at once, without a job, and what is refused for a dSource's or VDB's sake.
 
 use super::*;
-use crate::plugins::{Credentials, Operation, Package, SchemaKind, Secret as Proof};
+use crate::plugins::{Credentials, Operation, SchemaKind, Secret as Proof};
 use crate::virtualization::guard::Deed;
 use crate::virtualization::hidden::Hidden;
 
@@ -56,10 +56,14 @@ fn secrets_are_taken_out_of_what_a_plugin_tells() {
     let schema = json!({ "type": "object", "properties": {
         "user": { "type": "string" }, "password": { "type": "string", "format": "password" },
         "more": { "type": "array", "items": { "type": "string", "format": "password" } },
+        "pin": { "type": "integer", "format": "password" }, "all": { "format": "password" },
     } });
     package.schemas.set(SchemaKind::LinkedSource, schema);
     let hidden = Hidden::default();
-    let value = json!({ "user": "scott", "password": "tiger", "more": ["tigerlily", "abc"] });
+    let all = json!({ "any": ["deep", 1.25, true] });
+    let value = json!({
+        "user": "scott", "password": "tiger", "more": ["tigerlily", "abc"], "pin": 471_147, "all": all,
+    });
     hidden.add(&package, SchemaKind::LinkedSource, &value);
     hidden.add_credentials(&Credentials {
         username: "db".to_owned(),
@@ -69,6 +73,8 @@ fn secrets_are_taken_out_of_what_a_plugin_tells() {
         ("scott/tiger", "scott/[hidden]"),
         ("tigerlilytiger", "[hidden][hidden]"),
         ("abc", "abc"),
+        ("pin 471147, true", "pin [hidden], true"),
+        ("so deep: 1.25", "so [hidden]: [hidden]"),
         ("line one, end", "[hidden], end"),
     ] {
         assert_eq!(hidden.mask(said), shown);
@@ -89,4 +95,28 @@ fn what_is_no_job_fetches_nothing_and_leaves_nothing() {
     assert!(problem.detail.contains("run_sync fills DIRECT dSources while they are synced"), "{problem:?}");
     assert_eq!(site.all(), before);
     assert!(!journal::debtors(&site.virtualization.state).unwrap().contains(&0), "nothing would settle that");
+}
+
+#[test]
+fn what_a_plugin_is_told_of_a_snapshot_in_confidence_it_does_not_tell() {
+    let site = Site::new(PluginType::Staged);
+    provisioned(&site);
+    let to_host = |name: &str| {
+        let (environment, directory) = ("h2".to_owned(), "/plain".to_owned());
+        let order = SourceOrder::Physical { from: None, environment, user: None, directory, parameters: json!({}) };
+        site.done(site.order(name, order));
+    };
+    to_host("sales");
+    to_host("test");
+    for order in [SourceOrder::Refresh { to: None }, SourceOrder::Rewind { to: None }, SourceOrder::Disable] {
+        site.done(site.order("test", order));
+    }
+    site.done(site.order("test", SourceOrder::Enable));
+    let jobs = &site.virtualization.jobs;
+    let logs: String = jobs.list().iter().map(|job| format!("{:?}\n", jobs.log(job.id).unwrap())).collect();
+    let told = |operation: &str| logs.matches(&format!("{operation} {{")).count();
+    assert_eq!((told("VirtualConfigure"), told("VirtualReconfigure")), (2, 2));
+    assert_eq!((told("LinkedSourceToPhysical"), told("VirtualPreSourceToPhysical")), (1, 1));
+    // Each operation that is given a snapshot, of those; V2P has two.
+    assert!(!logs.contains(&world::PIN.to_string()) && logs.matches("[hidden]").count() == 8, "{logs}");
 }

@@ -11,13 +11,16 @@ use serde_json::{Map, Value, json};
 
 use crate::jobs::Jobs;
 use crate::plugins::{
-    BuildNumber, Call, Caller, Connection, Control, Credentials, Environment, Failure, Host, Language, Library,
+    BuildNumber, Call, Caller, Connection, Control, Credentials, Environment, Failure, Host, Language, Level, Library,
     Manifest, Mount, MountSpecification, Operation, Package, PluginType, Reply, Schemas, Script, ScriptOutput, Status,
     Sync as Fetch, User,
 };
 use crate::service::Answer;
 use crate::virtualization::outside::{Copied, Ground, IsCancelled, Packages, Store};
 use crate::virtualization::records::{Mounted, Place};
+
+/// A secret of each snapshot.
+pub const PIN: u64 = 471_147;
 
 /// What is to go wrong, counted in calls from outside.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -98,6 +101,7 @@ impl World {
                 virtual_source: Some(json!({"type": "object", "required": ["paths"]})),
                 source_config: Some(json!({"type": "object"})),
                 snapshot_parameters: Some(json!({"type": "object"})),
+                snapshot: Some(json!({"type": "object", "patternProperties": {"^pin$": {"format": "password"}}})),
                 ..Schemas::default()
             },
             manifest,
@@ -256,7 +260,10 @@ impl Store for World {
 
     fn unmount_here(&self, path: &Path) -> Answer<()> {
         self.act("unmount here".to_owned(), |seen| {
-            seen.mounts_here.remove(path);
+            // Of somebody else, whom a daemon cannot unmount.
+            if seen.mounts_here.get(path).is_some_and(|name| name != "stuck") {
+                seen.mounts_here.remove(path);
+            }
             Ok(())
         })
     }
@@ -282,6 +289,14 @@ impl Store for World {
         let Seen { snapshots, holds, .. } = self.seen();
         let tags = |name: &String| holds.iter().filter(|(held, _)| held == name).map(|(_, tag)| tag.clone()).collect();
         Ok(snapshots.iter().map(|name| (name.clone(), tags(name))).collect())
+    }
+
+    fn shared(&self) -> Answer<Vec<String>> {
+        Ok(self.seen().shares.into_keys().collect())
+    }
+
+    fn left_here(&self, directory: &Path) -> Answer<Vec<PathBuf>> {
+        Ok(self.seen().mounts_here.into_keys().filter(|path| path.starts_with(directory)).collect())
     }
 
     fn mounted_here(&self) -> Answer<Vec<String>> {
@@ -401,6 +416,8 @@ impl Caller for World {
             return Err(Failure::Cancelled);
         }
         let operation = call.operation().unwrap();
+        // A careless plugin.
+        library.log(Level::Debug, &format!("{call:?}"));
         let path = path_of(call);
         let run = |seen: &mut Seen, runs: bool| {
             let is_mounted = seen.mounts.keys().any(|(_, mounted)| *mounted == path);
@@ -431,7 +448,9 @@ impl Caller for World {
                 Call::LinkedPreSnapshot { .. } if !path.is_empty() => run(seen, true)?,
                 Call::LinkedStartStaging(_) | Call::VirtualStart(_) => run(seen, true)?,
                 Call::LinkedStopStaging(_) | Call::VirtualStop(_) | Call::VirtualUnconfigure(_) => run(seen, false)?,
-                Call::LinkedPostSnapshot { .. } | Call::VirtualPostSnapshot(_) => Reply::Definition(json!({"lsn": 7})),
+                Call::LinkedPostSnapshot { .. } | Call::VirtualPostSnapshot(_) => {
+                    Reply::Definition(json!({"lsn": 7, "pin": PIN}))
+                }
                 Call::VirtualStatus(_) => {
                     let is_active = seen.running.contains(&path);
                     Reply::Status(if is_active { Status::Active } else { Status::Inactive })

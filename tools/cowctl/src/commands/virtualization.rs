@@ -20,10 +20,11 @@ pub const USER: Flag = flag("user", "NAME", "As this user of it; its first by de
 pub const STAGING: Flag = flag("staging", "NAME", "Mount the dSource on this environment");
 pub const REPOSITORY: Flag = flag("repository", "NAME", "On this repository, where several were discovered");
 pub const CONFIG: Flag = flag("config", "NAME", "Of this source config, where several were discovered");
-pub const CONFIG_FILE: Flag = flag("config-file", "FILE", "Of a source config by hand, as JSON");
+pub const CONFIG_FILE: Flag = flag("config-file", "FILE", "Of a source config by hand, as YAML or JSON");
 pub const PARAM: Flag = flag("param", "NAME=VALUE", "Give the plugin a parameter, JSON or text; may be repeated");
-pub const PARAM_FILE: Flag = flag("param-file", "FILE", "Give the plugin its parameters, as JSON");
-pub const SNAPSHOT_PARAM: Flag = flag("snapshot-param-file", "FILE", "Sync with these snapshot parameters, as JSON");
+pub const PARAM_FILE: Flag = flag("param-file", "FILE", "Give the plugin its parameters, as YAML or JSON");
+pub const SNAPSHOT_PARAM: Flag =
+    flag("snapshot-param-file", "FILE", "Sync with these snapshot parameters, as YAML or JSON");
 
 pub const HOOK: Flag = flag("hook", "POINT=FILE", "Have bash do there what is in FILE; may be repeated");
 
@@ -43,11 +44,38 @@ pub fn required(command: &Command, given: &Given, flag: &str) -> Result<String, 
     given.value(flag).map(str::to_owned).ok_or_else(missing)
 }
 
-/// A file of JSON.
+/// What a user wrote in a file, or on stdin: a template that was filled in, or any YAML or JSON.
 pub fn file(name: &str) -> Result<Value, Failure> {
-    let wrong = |why: String| Failure::usage(format!("cannot read {name}: {why}"), "it must be a file of JSON");
-    let text = fs::read_to_string(name).map_err(|error| wrong(error.to_string()))?;
-    serde_json::from_str(&text).map_err(|error| wrong(error.to_string()))
+    let wrong = |why: String| {
+        let hint = "it must be YAML or JSON: 'cowctl plugin schema' prints a template to fill in";
+        Failure::usage(format!("cannot read {name}: {why}"), hint)
+    };
+    let text = text(name).map_err(|error| wrong(error.to_string()))?;
+    fields(&text).map_err(wrong)
+}
+
+/// What a text says. Of a template in which nothing was filled in, nothing.
+fn fields(text: &str) -> Result<Value, String> {
+    let is_silent = |line: &str| line.trim().is_empty() || line.trim_start().starts_with('#');
+    if text.lines().all(is_silent) {
+        return Ok(Value::Object(Map::new()));
+    }
+    // Without the parser's view of the text, which could show a password.
+    serde_json::from_str(text).or_else(|_| {
+        serde_saphyr::from_str(text).map_err(|error: serde_saphyr::Error| {
+            let place = error.location().map_or_else(String::new, |place| format!(" in line {}", place.line()));
+            format!("it is neither YAML nor JSON{place}")
+        })
+    })
+}
+
+/// A file's text, or that on stdin.
+fn text(name: &str) -> io::Result<String> {
+    let mut text = String::new();
+    match name {
+        "-" => io::stdin().read_to_string(&mut text).map(|_| text),
+        name => fs::read_to_string(name),
+    }
 }
 
 /// The plugin's parameters: of the file, then each that is given by name.
@@ -55,7 +83,12 @@ pub fn parameters(given: &Given) -> Result<Value, Failure> {
     let mut parameters = match given.value("param-file").map(file).transpose()? {
         None => Map::new(),
         Some(Value::Object(parameters)) => parameters,
-        Some(_) => return Err(Failure::usage("the parameters are no object", "write them as {\"name\": value, ..}")),
+        Some(_) => {
+            return Err(Failure::usage(
+                "the parameters are no object",
+                "write them as name: value, or as {\"name\": value, ..}",
+            ));
+        }
     };
     for text in given.values("param") {
         let Some((name, value)) = text.split_once('=') else {
@@ -84,12 +117,8 @@ pub fn hooks(given: &Given) -> Result<Vec<NewHook>, Failure> {
 
 /// A script, of a file or stdin.
 pub fn script(file: &str) -> Result<String, Failure> {
-    let mut text = String::new();
-    let read = match file {
-        "-" => io::stdin().read_to_string(&mut text).map(|_| text),
-        file => fs::read_to_string(file),
-    };
-    read.map_err(|error| Failure::usage(format!("cannot read {file}: {error}"), "it must be a file of text for bash"))
+    text(file)
+        .map_err(|error| Failure::usage(format!("cannot read {file}: {error}"), "it must be a file of text for bash"))
 }
 
 /// Gives an order and follows its job.
@@ -177,4 +206,34 @@ pub fn status(session: &Session<'_>, name: &str) -> Result<(), Failure> {
         let size = status.size.map_or_else(String::new, |size| format!(", {}", Cell::Bytes(size).show(false)));
         session.output.line(&format!("{}: {enabled}{active}{size}", status.name))
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn templates_yaml_and_json_are_read_and_errors_quote_nothing() {
+        for (text, said) in [
+            (r#"{"a": 1, "b": ["yes"]}"#, json!({ "a": 1, "b": ["yes"] })),
+            (
+                "# one\n\"port\": 5432\n#\"mode\": \"fast\"\n\"inner\":\n  # two\n  \"a\": []\n",
+                json!({ "port": 5432, "inner": { "a": [] } }),
+            ),
+            ("a: yes\nb: 010\nc: null\nd: '1'\n", json!({ "a": "yes", "b": 10, "c": null, "d": "1" })),
+            ("# nothing\n\n  #\"mode\": 1\n", json!({})),
+            ("", json!({})),
+            ("{}\n", json!({})),
+        ] {
+            assert_eq!(fields(text), Ok(said), "{text}");
+        }
+        for text in
+            ["a: 1\nsecret: \"hunter2\n", "{\"secret\": \"hunter2\"", "secret: hunter2\n hunter2: [\n", "- hunter2: }"]
+        {
+            let told = fields(text).unwrap_err();
+            assert!(told.starts_with("it is neither YAML nor JSON") && !told.contains("hunter2"), "{text}: {told}");
+        }
+    }
 }
