@@ -1,6 +1,7 @@
 //! Every workflow of the contract through the real daemon, ssh and NFS, with plugins that write down what is asked of them.
 
 mod arguments;
+mod differences;
 mod discovery;
 mod failures;
 mod ipv6;

@@ -142,7 +142,7 @@ fn eras(value: &Value, seen: &mut BTreeMap<String, BTreeSet<String>>) {
 }
 
 /// A workshop with a dSource and a VDB, each with snapshots.
-fn in_use(name: &str) -> Option<Workshop> {
+pub fn in_use(name: &str) -> Option<Workshop> {
     let workshop = Workshop::new(name)?;
     workshop.file("linked.json", &json!({ "mounts": [{ "path": "/home/deploy/staged" }], "password": SECRET }));
     workshop.file("virtual.json", &json!({ "mounts": [{ "path": "/home/deploy/copy" }], "password": SECRET }));
