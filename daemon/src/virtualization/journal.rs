@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::jobs::Ticket;
 use crate::service::Answer;
-use crate::state::{Edit, Record, Row, State};
+use crate::state::{Edit, Record, Row, State, View};
 use crate::virtualization::act::Act;
 
 /// When an act is due.
@@ -159,6 +159,15 @@ pub fn doomed(state: &State) -> Answer<Vec<String>> {
         _ => None,
     };
     Ok(owed.filter_map(name).collect())
+}
+
+/// The sources that jobs may still have to shut down, by what was known of them when that was promised.
+pub fn to_shut_down(view: &View<'_>) -> Answer<Vec<u64>> {
+    let source = |row: Row<Owed>| match row.record.act {
+        Act::ShutDown { source, .. } => Some(source),
+        _ => None,
+    };
+    Ok(view.all::<Owed>()?.into_iter().filter_map(source).collect())
 }
 
 /// Drops the journal of a job that is known to have ended, if all that is in it is that it was done.

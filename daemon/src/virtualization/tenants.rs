@@ -9,6 +9,7 @@ use crate::plugins::{Object, ObjectKind, Package};
 use crate::service::Answer;
 use crate::state::{Edit, Record, View};
 use crate::virtualization::discovery::Tenant;
+use crate::virtualization::journal;
 use crate::virtualization::outside::Packages;
 use crate::virtualization::plugins::{PluginRecord, PluginTenants, Plugins};
 use crate::virtualization::records::{Point, Repository, Sealed, Source, SourceConfig};
@@ -80,6 +81,14 @@ impl Virtualization {
         if let Some(row) = sources.iter().find(|row| row.record.plugin == uuid && busy.contains(&row.id)) {
             let problem = Problem::new(Code::Busy, format!("a job works on {}", row.record.name));
             return Err(problem.with_hint("wait for its end: 'cowctl job list' shows it"));
+        }
+        // A job that has ended may still have to be undone with a source config that no migration would see.
+        let owed = journal::to_shut_down(view)?;
+        if let Some(row) = sources.iter().find(|row| row.record.plugin == uuid && owed.contains(&row.id)) {
+            let detail = format!("what a job had begun with {} is still to be undone", row.record.name);
+            return Err(
+                Problem::new(Code::Busy, detail).with_hint("'cowctl fault' tells why; it is tried again every minute")
+            );
         }
         let mut sealed = Vec::new();
         visit(view, uuid, &mut |kind, reference, value| sealed.push((kind, reference, value.clone())))?;

@@ -108,3 +108,28 @@ fn a_plugin_at_work_is_not_migrated_and_one_in_use_not_forgotten() {
     site.virtualization.state.write(forget).unwrap();
     assert_eq!(tenant.objects(plugin).unwrap(), []);
 }
+
+#[test]
+fn what_is_still_to_be_undone_is_so_by_the_build_that_began_it() {
+    // From the call on at which the host goes away, nothing can be undone.
+    let mut refused = 0;
+    for at in 0.. {
+        let site = Site::new(PluginType::Staged);
+        provisioned(&site);
+        let (plugin, tenant) = (install(&site), Tenant(site.virtualization.clone()));
+        site.world.make(Trouble::Kill(at));
+        let job = site.ended(site.order("test", SourceOrder::Refresh { to: None }));
+        let outcome = tenant.objects(plugin);
+        site.world.make(Trouble::None);
+        site.virtualization.settle_debts().unwrap();
+        tenant.objects(plugin).unwrap();
+        if let Err(problem) = outcome {
+            assert!(problem.code == Code::Busy && problem.detail.contains("still to be undone"), "{problem:?}");
+            refused += 1;
+        }
+        if job.progress.state == JobState::Done {
+            break;
+        }
+    }
+    assert!(refused > 3, "{refused}");
+}
