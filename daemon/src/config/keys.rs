@@ -262,7 +262,9 @@ pub const SECTIONS: [Section; 8] = [
                 name: "jobs_running_max",
                 flag: None,
                 default: "4",
-                about: "Most imports, exports and verifications that run at once; others wait.",
+                about: "Most jobs that run at once: imports, exports, verifications, and what is done with dSources, VDBs and \
+                        discovery. Others wait. Those of one host never take the last place, unless there is only one: \
+                        commands that hang there stop no other host's.",
                 set: |config, value| value.number(1).map(|most| config.jobs_running_max = clamped(most)),
             },
             Key {

@@ -1,6 +1,6 @@
 //! Long work on threads of its own: progress, cancel, history.
 //!
-//! Invariant: a job ends exactly once, as done, failed or cancelled, also when its work panics; jobs that wait,
+//! Invariant: no host's jobs hold all places, so that one that hangs stops nobody else's. A job ends exactly once, as done, failed or cancelled, also when its work panics; jobs that wait,
 //! run and are remembered are bounded. What a killed daemon left unended stays so until [`Jobs::conclude`] says how
 //! it ended.
 
@@ -8,7 +8,7 @@ mod history;
 mod state;
 mod ticket;
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
@@ -63,6 +63,11 @@ impl Jobs {
 
     /// Begins a job, or queues it behind others. `Unavailable` when too many wait, or the daemon stops.
     pub fn start(&self, kind: JobKind, subject: &str, work: Work) -> Result<Job, Problem> {
+        self.start_on(BTreeSet::new(), kind, subject, work)
+    }
+
+    /// The same for one that works on hosts, which have numbers.
+    pub fn start_on(&self, hosts: BTreeSet<u64>, kind: JobKind, subject: &str, work: Work) -> Result<Job, Problem> {
         let mut state = self.state.lock();
         let refused = |why: &str| Problem::new(Code::Unavailable, format!("cannot begin {subject}: {why}"));
         if state.is_stopping {
@@ -71,7 +76,7 @@ impl Jobs {
         if state.queued() >= QUEUED_MAX {
             return Err(refused("too many jobs wait").with_hint("wait for some to end, or cancel them"));
         }
-        let id = state.add(kind, subject, work, |id| ticket(&self.this, id));
+        let id = state.add(kind, subject, (hosts, work), |id| ticket(&self.this, id));
         // A job that is done but forgotten would be bad, one that cannot begin is only late.
         if let Some(remembered) = state.remembered(id)
             && let Err(problem) = history::save(&self.memory, &remembered)
@@ -89,9 +94,7 @@ impl Jobs {
 
     /// Gives queued jobs threads, as far as the limit allows.
     fn begin_some(&self, state: &mut State) {
-        while state.running() < self.limits.running
-            && let Some((id, ticket, work)) = state.begin_next()
-        {
+        while let Some((id, ticket, work)) = state.begin_next(self.limits.running) {
             let Some(jobs) = self.this.upgrade() else { return };
             let run = move || jobs.run(id, &ticket, work);
             if let Err(error) = std::thread::Builder::new().name(format!("job-{id}")).spawn(run) {

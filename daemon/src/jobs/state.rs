@@ -1,6 +1,6 @@
 //! Which jobs there are, and how far each is.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
 
 use cow_api::v1::{Code, Job, JobKind, JobReport, JobState, Problem, Progress};
@@ -16,6 +16,8 @@ pub struct State {
     jobs: BTreeMap<u64, Entry>,
     queue: VecDeque<(u64, Work)>,
     running: usize,
+    /// How many run on each host.
+    on_hosts: HashMap<u64, usize>,
     ended_count: usize,
     /// How many have ended how, forgotten ones too.
     pub ended: HashMap<(JobKind, JobState), u64>,
@@ -26,6 +28,8 @@ pub struct State {
 struct Entry {
     job: Job,
     ticket: Arc<Ticket>,
+    /// The hosts that it works on.
+    hosts: BTreeSet<u64>,
     /// Whether it was cut off by the end of an earlier daemon, and nobody has said yet how it ended.
     is_interrupted: bool,
 }
@@ -43,8 +47,14 @@ impl Entry {
 }
 
 impl State {
-    /// Adds a job to the queue, with the ticket that its number gets.
-    pub fn add(&mut self, kind: JobKind, subject: &str, work: Work, ticket: impl FnOnce(u64) -> Ticket) -> u64 {
+    /// Adds a job to the queue, with the hosts that it works on and the ticket that its number gets.
+    pub fn add(
+        &mut self,
+        kind: JobKind,
+        subject: &str,
+        (hosts, work): (BTreeSet<u64>, Work),
+        ticket: impl FnOnce(u64) -> Ticket,
+    ) -> u64 {
         self.last_id += 1;
         let id = self.last_id;
         let job = Job {
@@ -65,7 +75,7 @@ impl State {
             problem: None,
             report: None,
         };
-        self.jobs.insert(id, Entry { job, ticket: Arc::new(ticket(id)), is_interrupted: false });
+        self.jobs.insert(id, Entry { job, ticket: Arc::new(ticket(id)), hosts, is_interrupted: false });
         self.queue.push_back((id, work));
         id
     }
@@ -77,7 +87,7 @@ impl State {
         let (id, is_interrupted) = (job.id, !job.progress.state.has_ended());
         self.ended_count += usize::from(!is_interrupted);
         self.last_id = self.last_id.max(id);
-        self.jobs.insert(id, Entry { job, ticket: Arc::new(ticket), is_interrupted });
+        self.jobs.insert(id, Entry { job, ticket: Arc::new(ticket), hosts: BTreeSet::new(), is_interrupted });
     }
 
     /// Jobs of an earlier daemon of which nobody has said how they ended.
@@ -91,10 +101,22 @@ impl State {
         Some(Remembered { job: entry.shown(), lines: entry.ticket.lines() })
     }
 
-    /// Moves the first of the queue to those that run.
-    pub fn begin_next(&mut self) -> Option<(u64, Arc<Ticket>, Work)> {
-        let (id, work) = self.queue.pop_front()?;
+    /// Moves the first of the queue that may begin to those that run, of which there are at most `running_max`. The last
+    /// place is for none whose host has all others.
+    pub fn begin_next(&mut self, running_max: usize) -> Option<(u64, Arc<Ticket>, Work)> {
+        if self.running >= running_max {
+            return None;
+        }
+        // With one place alone there is none to keep free.
+        let host_max = running_max.saturating_sub(1).max(1);
+        let has_place = |host: &u64| self.on_hosts.get(host).is_none_or(|count| *count < host_max);
+        let may_begin = |id: &u64| self.jobs.get(id).is_some_and(|entry| entry.hosts.iter().all(has_place));
+        let at = self.queue.iter().position(|(id, _)| may_begin(id))?;
+        let (id, work) = self.queue.remove(at)?;
         let entry = self.jobs.get_mut(&id)?;
+        for host in &entry.hosts {
+            *self.on_hosts.entry(*host).or_default() += 1;
+        }
         entry.job.progress.state = JobState::Running;
         entry.job.started = Some(clock::time(clock::now()));
         self.running += 1;
@@ -109,7 +131,13 @@ impl State {
             Err(problem) if problem.code == Code::Cancelled => JobState::Cancelled,
             Err(_) => JobState::Failed,
         };
-        self.running -= usize::from(entry.state() == JobState::Running && !entry.is_interrupted);
+        if entry.state() == JobState::Running && !entry.is_interrupted {
+            self.running -= 1;
+            for host in &entry.hosts {
+                self.on_hosts.entry(*host).and_modify(|count| *count -= 1);
+            }
+            self.on_hosts.retain(|_, count| *count > 0);
+        }
         entry.is_interrupted = false;
         entry.job.progress = entry.ticket.shown(ended);
         entry.job.ended = Some(clock::time(clock::now()));

@@ -106,6 +106,40 @@ fn more_than_the_limit_wait_and_can_be_cancelled_there() {
 }
 
 #[test]
+fn jobs_of_one_host_leave_a_place_to_those_of_others() {
+    let (jobs, _) = jobs(3, 100);
+    let begin = |hosts: &[u64]| {
+        let (end, work) = gated();
+        let id = jobs.start_on(hosts.iter().copied().collect(), JobKind::Sync, "x", work).unwrap().id;
+        let running = state(&jobs, id) == JobState::Running;
+        (end, id, running)
+    };
+    let end = |(end, id, _): &(Sender<_>, u64, bool)| {
+        end.send(done()).unwrap();
+        jobs.wait(*id, LONG).unwrap();
+    };
+    let is_running = |(_, id, _): &(Sender<_>, u64, bool)| state(&jobs, *id) == JobState::Running;
+    let (first, second, third, both) = (begin(&[1]), begin(&[1, 3]), begin(&[1]), begin(&[1, 2]));
+    assert_eq!([first.2, second.2, third.2, both.2], [true, true, false, false]);
+    // Others pass those by, until all places are taken.
+    let (other, last) = (begin(&[2, 3]), begin(&[]));
+    assert_eq!([other.2, last.2], [true, false]);
+    end(&other);
+    assert_eq!([&third, &both, &last].map(is_running), [false, false, true]);
+    // What has ended gives its place back, and those that waited longest are first.
+    end(&second);
+    assert_eq!([&third, &both].map(is_running), [true, false]);
+    jobs.cancel(first.1).unwrap();
+    jobs.wait(first.1, LONG).unwrap();
+    assert!(is_running(&both));
+    assert!(jobs.stop(LONG));
+
+    let alone = Jobs::new(Limits { running: 1, kept: 3 }, Arc::default(), memory()).unwrap();
+    let only = alone.start_on(BTreeSet::from([1]), JobKind::Sync, "x", Box::new(|_| done())).unwrap();
+    assert_eq!(alone.wait(only.id, LONG).unwrap().progress.state, JobState::Done);
+}
+
+#[test]
 fn history_and_queue_are_bounded() {
     let (jobs, _) = jobs(1, 3);
     let (end, work) = gated();

@@ -34,11 +34,8 @@ impl Tenants for Tenant {
         let (sources, hooks) = self.0.state.read(|view| Ok((view.all::<Source>()?, view.all::<Hook>()?)))?;
         let uses = |row: &Row<Source>| {
             let hooks = hooks.iter().filter(|hook| hook.record.source == row.id);
-            let of_hooks = hooks.filter_map(|hook| hook.record.place.as_ref());
-            // Its plugin may mount it on hosts besides its own.
-            let of_mounts = row.record.mounts.iter().map(|mounted| &mounted.place);
-            let mut places = [&row.record.origin, &row.record.place].into_iter().chain(of_hooks).chain(of_mounts);
-            places.any(|at| at.environment == environment)
+            let of_hooks = hooks.filter_map(|hook| hook.record.place.as_ref()).map(|place| place.environment);
+            row.record.environments().chain(of_hooks).any(|used| used == environment)
         };
         let used = sources.iter().filter(|row| uses(row));
         Ok(used.map(|row| row.record.describe()).collect())
@@ -74,7 +71,7 @@ impl Virtualization {
             }
             Ok(JobReport::Plain)
         };
-        self.jobs.start(JobKind::Discover, &name, Box::new(work))
+        self.jobs.start_on([environment].into(), JobKind::Discover, &name, Box::new(work))
     }
 
     /// Begins to look for what a plugin can find on all environments, if there are any.

@@ -160,7 +160,9 @@ impl Ground for HostGround {
     }
 
     fn run(&self, script: &Script, is_cancelled: IsCancelled<'_>) -> Answer<ScriptOutput> {
-        let target = self.target(&self.meant(&script.connection)?)?;
+        let place = self.meant(&script.connection)?;
+        self.environments.keep_toolkit(place.environment, &Stop(is_cancelled))?;
+        let target = self.target(&place)?;
         let mut command = Command::new(script.command.clone());
         command.variables = script.variables.clone().into_iter().collect();
         command.variables.push(("DLPX_BIN_JQ".to_owned(), target.jq_path()));

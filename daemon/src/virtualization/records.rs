@@ -118,6 +118,12 @@ impl Source {
         format!("{} '{}'", if self.is_virtual() { "VDB" } else { "dSource" }, self.name)
     }
 
+    /// The environments that work on it touches, but for those of its hooks: also where its plugin mounts it besides.
+    pub fn environments(&self) -> impl Iterator<Item = u64> {
+        let mounts = self.mounts.iter().map(|mounted| &mounted.place);
+        [&self.origin, &self.place].into_iter().chain(mounts).map(|place| place.environment)
+    }
+
     /// Whether it is a VDB.
     pub fn is_virtual(&self) -> bool {
         self.kind == Kind::Virtual

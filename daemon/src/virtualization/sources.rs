@@ -126,7 +126,7 @@ impl Virtualization {
                 let parameters = object(parameters);
                 let package = self.packages.package(&row.record.plugin)?;
                 schema::check(&package, SchemaKind::VirtualToPhysical, &parameters)?;
-                self.begin(JobKind::Physical, occupied, move |run| {
+                self.begin_also_on(Some(to.environment), JobKind::Physical, occupied, move |run| {
                     recipes::physical(run, &snapshot.point, &to, &directory, parameters).map(|()| None)
                 })
             }

@@ -73,12 +73,26 @@ impl Virtualization {
     pub(super) fn begin(
         self: &Arc<Self>,
         kind: JobKind,
+        occupied: Occupied,
+        recipe: impl FnOnce(Run<'_>) -> Answer<Option<String>> + Send + 'static,
+    ) -> Answer<v1::Job> {
+        self.begin_also_on(None, kind, occupied, recipe)
+    }
+
+    /// The same for one that works on another environment besides the source's.
+    pub(super) fn begin_also_on(
+        self: &Arc<Self>,
+        other: Option<u64>,
+        kind: JobKind,
         mut occupied: Occupied,
         recipe: impl FnOnce(Run<'_>) -> Answer<Option<String>> + Send + 'static,
     ) -> Answer<v1::Job> {
         let row = occupied.row()?;
         self.check_owes_nothing(&row.record)?;
         let (this, name) = (self.clone(), row.record.name.clone());
+        let hooks = self.state.read(|view| view.owned::<Hook>(row.id))?;
+        let of_hooks = hooks.iter().filter_map(|hook| hook.record.place.as_ref()).map(|place| place.environment);
+        let hosts = row.record.environments().chain(of_hooks).chain(other).collect();
         let work = move |ticket: &Ticket| {
             let source = row.record.name.clone();
             let before = this.store.live()?;
@@ -88,7 +102,7 @@ impl Virtualization {
             let stored = after.map(|after| after.saturating_sub(before));
             Ok(JobReport::Source(SourceReport { source, snapshot, stored }))
         };
-        self.jobs.start(kind, &name, Box::new(work))
+        self.jobs.start_on(hosts, kind, &name, Box::new(work))
     }
 
     /// Has a source's plugin do something that is no job: nothing of it is ever to be undone. What it logs as errors is logged.

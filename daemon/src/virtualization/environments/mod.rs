@@ -5,6 +5,7 @@
 
 mod record;
 mod shown;
+mod toolkit;
 mod users;
 
 use std::sync::{Arc, OnceLock};
@@ -18,6 +19,7 @@ use crate::service::Answer;
 use crate::state::{Row, State};
 pub use crate::virtualization::environments::record::{EnvironmentRecord, UserRecord};
 pub use crate::virtualization::environments::shown::{host_reference, reference, referred, user_reference};
+use crate::virtualization::environments::toolkit::Looked;
 
 /// Longest name of an environment, in bytes.
 const NAME_LEN_MAX: usize = 100;
@@ -37,12 +39,13 @@ pub struct Environments {
     key: Key,
     hosts: Hosts,
     tenants: OnceLock<Arc<dyn Tenants>>,
+    looked: Looked,
 }
 
 impl Environments {
     /// What the state remembers.
     pub fn new(state: Arc<State>, key: Key, hosts: Hosts) -> Self {
-        Self { state, key, hosts, tenants: OnceLock::new() }
+        Self { state, key, hosts, tenants: OnceLock::new(), looked: Looked::default() }
     }
 
     /// Tells who works with environments. Only the first call counts.
@@ -138,6 +141,7 @@ impl Environments {
         self.hosts.forget(for_now);
         looked?;
         row.id = self.state.write(|edit| edit.insert(&row.record))?;
+        self.looked.note(row.id);
         tracing::info!(environment = new.name, address = new.address, "made a host known");
         self.discover(row.id);
         self.shown(&row)
@@ -147,6 +151,7 @@ impl Environments {
     pub fn refresh(&self, name: &str) -> Answer<v1::Environment> {
         let mut row = self.named(name)?;
         self.look(&mut row)?;
+        self.looked.note(row.id);
         let (facts, checked) = (row.record.facts.clone(), row.record.checked);
         let row = self.change(row.id, |record| {
             (record.facts, record.checked) = (facts, checked);
@@ -200,6 +205,7 @@ impl Environments {
             tracing::info!(environment = name, %error, "what was brought to a host stays there");
         }
         self.hosts.forget(row.id);
+        self.looked.forget(row.id);
         Ok(answer)
     }
 
