@@ -127,7 +127,7 @@ fn state(site: &Site, job: u64) -> String {
 fn a_sync_that_is_cancelled_or_cut_off_leaves_all_as_it_was_and_runs_its_last_hooks() {
     let Some(mut site) = slow_site("cancel") else { return };
     let (snapshots, datasets) = (site.snapshots("tree"), site.datasets());
-    let is_quiet = |site: &Site| site.as_deploy("source", "ls ~/quiet 2>/dev/null || true") != "";
+    let is_quiet = |site: &Site| !site.as_deploy("source", "ls ~/quiet 2>/dev/null || true").is_empty();
     let as_before = |site: &Site, resumed: usize| {
         assert!(!is_quiet(site), "{}", site.newest_log());
         assert_eq!(site.as_deploy("source", "wc -l < ~/resumed"), format!("{resumed}\n"));
