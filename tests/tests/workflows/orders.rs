@@ -93,7 +93,7 @@ fn every_workflow_calls_a_staged_plugin_in_the_order_of_the_contract() {
     sales.check(&workshop.worker(), &About::default());
     workshop.vdb("copy", "witness-staged", true);
     workshop.keeps_datasets("sales");
-    workshop.play(&mut sales, vec![step("source unlink sales", "linked.stop_staging (unmount) (destroy)")]);
+    workshop.play(&mut sales, vec![step("source unlink sales", "linked.stop_staging (unmount) (forget) (destroy)")]);
     workshop.leaves_nothing();
 }
 
@@ -127,7 +127,7 @@ fn every_workflow_calls_a_direct_plugin_in_the_order_of_the_contract() {
         ],
     );
     workshop.vdb("copy", "witness-direct", false);
-    workshop.play(&mut sales, vec![step("source unlink sales", "(destroy)")]);
+    workshop.play(&mut sales, vec![step("source unlink sales", "(forget) (destroy)")]);
     workshop.leaves_nothing();
 }
 
@@ -193,10 +193,16 @@ fn a_source_of_many_mounts_on_many_hosts_comes_and_goes_as_a_whole() {
                 "vdb enable copy",
                 "virtual.status virtual.mount_specification (mount) (mount) (mount) virtual.reconfigure",
             ),
-            step("vdb delete copy", "virtual.unconfigure virtual.cleanup (unmount) (unmount) (unmount) (destroy)"),
+            step(
+                "vdb delete copy",
+                "virtual.unconfigure virtual.cleanup (unmount) (unmount) (unmount) (forget) (destroy)",
+            ),
         ],
     );
-    workshop.play(&mut sales, vec![step("source unlink sales", "linked.stop_staging (unmount) (unmount) (destroy)")]);
+    workshop.play(
+        &mut sales,
+        vec![step("source unlink sales", "linked.stop_staging (unmount) (unmount) (forget) (destroy)")],
+    );
     workshop.leaves_nothing();
 }
 
@@ -293,7 +299,7 @@ impl Workshop {
             &mut copy,
             vec![step(
                 "vdb delete copy",
-                "[pre-stop] virtual.unconfigure virtual.cleanup [post-stop] (unmount) (destroy)",
+                "[pre-stop] virtual.unconfigure virtual.cleanup [post-stop] (unmount) (forget) (destroy)",
             )],
         );
     }
@@ -339,7 +345,7 @@ impl Workshop {
                     "(create) virtual.mount_specification (mount) virtual.initialize \
                      virtual.pre_snapshot (snapshot) virtual.post_snapshot",
                 ),
-                step("vdb delete fresh", "virtual.unconfigure virtual.cleanup (unmount) (destroy)"),
+                step("vdb delete fresh", "virtual.unconfigure virtual.cleanup (unmount) (forget) (destroy)"),
             ],
         );
     }
