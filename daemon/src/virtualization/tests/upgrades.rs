@@ -133,3 +133,24 @@ fn what_is_still_to_be_undone_is_so_by_the_build_that_began_it() {
     }
     assert!(refused > 3, "{refused}");
 }
+
+#[test]
+fn what_was_checked_against_another_build_is_not_begun() {
+    let begins: [fn(&Site) -> Answer<v1::Job>; 2] = [
+        |site| site.virtualization.link(&LinkSource { name: "more".to_owned(), ..site.request() }),
+        |site| {
+            site.virtualization
+                .provision(&Provision { name: "more".to_owned(), ..site.provision_request(Some("sales")) })
+        },
+    ];
+    for begin in begins {
+        let site = Site::new(PluginType::Staged);
+        linked(&site);
+        let before = site.all();
+        // It is asked for to check what was given, and once more when nothing can upgrade it any longer.
+        site.world.inner.lock().upgrade_in = Some(1);
+        let problem = begin(&site).unwrap_err();
+        assert!(problem.code == Code::Busy && problem.detail.contains("was upgraded"), "{problem:?}");
+        assert_eq!((site.all(), site.virtualization.busy.lock().len()), (before, 0));
+    }
+}

@@ -65,6 +65,8 @@ pub struct Inner {
     pub given: Vec<Option<Value>>,
     /// The operation in which a DIRECT plugin fetches.
     pub fetches_in: Operation,
+    /// How many more ask for the plugin before it is upgraded, if it is.
+    pub upgrade_in: Option<usize>,
 }
 
 /// The world.
@@ -114,6 +116,7 @@ impl World {
             log: Vec::new(),
             given: Vec::new(),
             fetches_in: Operation::LinkedPreSnapshot,
+            upgrade_in: None,
         };
         Arc::new(Self { inner: Mutex::new(inner), jobs: Mutex::default(), package: Arc::new(package) })
     }
@@ -315,6 +318,12 @@ impl Store for World {
 
 impl Packages for World {
     fn package(&self, _: &str) -> Answer<Arc<Package>> {
+        let mut inner = self.inner.lock();
+        if inner.upgrade_in == Some(0) {
+            let package = Package::clone(&self.package);
+            return Ok(Arc::new(Package { build_number: "1.1".parse::<BuildNumber>().unwrap(), ..package }));
+        }
+        inner.upgrade_in = inner.upgrade_in.map(|asks| asks - 1);
         Ok(self.package.clone())
     }
 
