@@ -117,7 +117,6 @@ impl Workshop {
         let lists = [path::ACTIONS, path::BOOKMARKS, path::ENVIRONMENTS, path::FAULTS, path::JOBS, path::MOUNTS];
         let others = [path::PLUGINS, path::POLICIES, path::SHARES, path::SOURCES, path::STATUS, "/metrics"];
         let mut paths: Vec<String> = [lists, others].as_flattened().iter().map(|&path| path.to_owned()).collect();
-        paths.extend(["kept", "missing"].map(path::bookmark));
         paths.extend(["source", "target"].map(path::discovered));
         paths.extend([path::environment("source"), path::plugin("witness-staged"), path::policy("nightly")]);
         for source in ["sales", "copy"] {
@@ -125,7 +124,12 @@ impl Workshop {
             paths.extend(["hooks", "status", "timeline"].map(|part| path::source_part(source, part)));
         }
         paths.extend(ids.iter().flat_map(|id| [path::job(*id), path::job_log(*id)]));
-        let told: Vec<String> = paths.iter().map(|path| daemon.ask("GET", path, "").text()).collect();
+        let told = paths.iter().map(|path| {
+            let answer = daemon.ask("GET", path, "");
+            assert_eq!(answer.status, 200, "{path}: {}", answer.text());
+            answer.text()
+        });
+        let told: Vec<String> = told.collect();
         told.concat() + &self.told_by_events()
     }
 
