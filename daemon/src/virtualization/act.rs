@@ -5,7 +5,7 @@
 use std::net::IpAddr;
 use std::path::PathBuf;
 
-use cow_api::v1::JobLevel;
+use cow_api::v1::{Code, JobLevel};
 use serde::{Deserialize, Serialize};
 
 use crate::plugins::{Call, Operation};
@@ -124,6 +124,8 @@ impl Virtualization {
             Act::Destroy { name } => self.store.destroy(name),
             Act::Share { dataset, hosts, root_squash } => self.store.share(dataset, hosts, *root_squash),
             Act::Mount { mounted, dataset } => self.ground.mount(mounted, &mounted.export(dataset), is_cancelled),
+            // Nothing can be done on a host that is known no more.
+            Act::Unmount { mounted, .. } if self.is_forgotten(mounted) => Ok(()),
             Act::Unmount { mounted, dataset } => self.ground.unmount(mounted, &mounted.export(dataset), is_cancelled),
             Act::UnmountHere { path } => self.store.unmount_here(path),
             Act::Revive { source } => self.with_source(*source, |row| revive(&job.run(row)?)),
@@ -142,6 +144,10 @@ impl Virtualization {
             Act::Nothing => Ok(()),
             Act::Forget { source } => self.state.write(|edit| forget(edit, *source)),
         }
+    }
+
+    fn is_forgotten(&self, mounted: &Mounted) -> bool {
+        self.ground.name(mounted.place.environment).is_err_and(|problem| problem.code == Code::NotFound)
     }
 
     /// Does something with a source, if it is still there.

@@ -408,6 +408,23 @@ fn what_is_deleted_by_force_goes_once_its_hosts_are_back() {
 }
 
 #[test]
+fn what_is_left_to_do_on_a_host_that_is_known_no_more_is_dropped() {
+    let site = Site::new(PluginType::Staged);
+    provisioned(&site);
+    site.world.make(Trouble::Kill(0));
+    let job = site.ended(site.order("test", SourceOrder::Delete { force: true }));
+    assert_eq!(job.progress.state, JobState::Done, "{job:?}");
+    site.world.make(Trouble::None);
+    let mut inner = site.world.inner.lock();
+    inner.forgotten = Some(2);
+    inner.seen.mounts.retain(|(environment, _), _| *environment != 2);
+    drop(inner);
+    site.virtualization.settle_debts().unwrap();
+    assert_eq!(site.virtualization.faults().unwrap().faults, []);
+    assert!(!site.world.seen().datasets.iter().any(|name| name.starts_with("vdb/test")));
+}
+
+#[test]
 fn whenever_cowd_is_killed_all_is_as_before_or_as_after_and_the_job_says_which() {
     for workflow in workflows() {
         let (site, _, job) = troubled(&workflow, Trouble::None);

@@ -67,6 +67,8 @@ pub struct Inner {
     pub fetches_in: Operation,
     /// How many more ask for the plugin before it is upgraded, if it is.
     pub upgrade_in: Option<usize>,
+    /// An environment that is known no more.
+    pub forgotten: Option<u64>,
 }
 
 /// The world.
@@ -117,6 +119,7 @@ impl World {
             given: Vec::new(),
             fetches_in: Operation::LinkedPreSnapshot,
             upgrade_in: None,
+            forgotten: None,
         };
         Arc::new(Self { inner: Mutex::new(inner), jobs: Mutex::default(), package: Arc::new(package) })
     }
@@ -347,6 +350,9 @@ impl Ground for World {
     }
 
     fn name(&self, environment: u64) -> Answer<String> {
+        if self.inner.lock().forgotten == Some(environment) {
+            return Err(Problem::new(Code::NotFound, format!("there is no environment h{environment}")));
+        }
         Ok(format!("h{environment}"))
     }
 
@@ -382,6 +388,7 @@ impl Ground for World {
     }
 
     fn unmount(&self, mounted: &Mounted, export: &str, is_cancelled: IsCancelled<'_>) -> Answer<()> {
+        self.name(mounted.place.environment)?;
         self.act_if(format!("unmount {export} {}", mounted.path), is_cancelled, |seen| {
             // By force, as the last resort: what ran there dies.
             if seen.running.remove(&mounted.path) {
