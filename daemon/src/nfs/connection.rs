@@ -19,6 +19,7 @@ use parking_lot::{Mutex, MutexGuard};
 
 use crate::nfs::buffers::Buffer;
 use crate::nfs::counters::Reason;
+use crate::nfs::polling::Habit;
 use crate::nfs::promised::Promised;
 use crate::nfs::record::{End, RecordReader, is_timeout};
 use crate::nfs::server::Shared;
@@ -45,6 +46,7 @@ pub struct Connection {
     writer: Mutex<()>,
     threads: AtomicUsize,
     waiting: AtomicUsize,
+    habit: Habit,
     /// When it was opened.
     pub since: SystemTime,
 }
@@ -87,6 +89,7 @@ impl Connection {
             writer: Mutex::new(()),
             threads: AtomicUsize::new(1),
             waiting: AtomicUsize::new(0),
+            habit: Habit::default(),
             since: SystemTime::now(),
         })
     }
@@ -190,12 +193,19 @@ impl Connection {
     fn read(&self, leader: &mut RecordReader) -> Result<Buffer, Next> {
         let shared = &self.shared;
         let began = Instant::now();
+        let waits = !leader.has_more();
+        if waits {
+            shared.polling.wait(&self.stream, &self.habit);
+        }
         let mut is_idle = || began.elapsed() > shared.limits.idle_time;
         let record = leader.read(&mut &self.stream, &shared.service.portion(&self.origin), &mut is_idle);
         let record = record.map_err(|end| {
             self.count_end(&end);
             if matches!(end, End::Closed) { Next::Leave } else { Next::End }
         })?;
+        if waits {
+            self.habit.note(began.elapsed());
+        }
         shared.service.counting.received_bytes.add(record.filled().len() as u64);
         Ok(record)
     }

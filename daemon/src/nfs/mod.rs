@@ -21,6 +21,7 @@ mod metrics;
 mod mount;
 mod nlm;
 mod nsm;
+mod polling;
 mod portmap;
 mod promised;
 mod record;

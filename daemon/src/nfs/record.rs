@@ -13,8 +13,8 @@ use crate::nfs::buffers::{Buffer, LARGEST_LEN, Portion};
 pub const LAST_FRAGMENT: u32 = 1 << 31;
 /// Fragments that a record may come in.
 const FRAGMENTS_MAX: usize = 256;
-/// Bytes read ahead, so that small records cost one call to the system.
-const AHEAD_LEN: usize = 8 << 10;
+/// Bytes read ahead, so that small records, also those with a page of a database, cost one call to the system.
+const AHEAD_LEN: usize = 16 << 10;
 /// How long a record may take from its first byte to its last.
 const RECORD_TIME_MAX: Duration = Duration::from_secs(60);
 
@@ -45,7 +45,7 @@ impl Default for RecordReader {
 
 impl RecordReader {
     /// Whether bytes of the next record are here already.
-    fn has_more(&self) -> bool {
+    pub fn has_more(&self) -> bool {
         self.start < self.end
     }
 

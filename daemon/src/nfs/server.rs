@@ -23,6 +23,7 @@ use crate::nfs::datagrams::Datagrams;
 use crate::nfs::handle::HandleKey;
 use crate::nfs::mount::Mounts;
 use crate::nfs::nlm::{LockSetup, Locking};
+use crate::nfs::polling::Polling;
 use crate::nfs::replay::Replay;
 use crate::nfs::service::Service;
 use crate::nfs::uses::Uses;
@@ -84,6 +85,7 @@ pub struct Shared {
     emptied: Condvar,
     is_stopping: AtomicBool,
     spawned: AtomicU64,
+    pub(super) polling: Polling,
 }
 
 /// A running server. Dropping it shuts it down.
@@ -134,6 +136,7 @@ impl Server {
             emptied: Condvar::new(),
             is_stopping: AtomicBool::new(false),
             spawned: AtomicU64::new(0),
+            polling: Polling::new(std::thread::available_parallelism().map_or(1, usize::from)),
         });
         let address = listener.local_addr()?;
         let mut server = Self { shared, address, listening: Vec::new(), datagrams: Vec::new() };
