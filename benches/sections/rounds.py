@@ -32,7 +32,7 @@ def measure(section):
 
     found = {}
     section.settle()
-    with Loop(section.work, "ext4", 14) as place:
+    with Loop(section.work, "ext4", 18) as place:
         found["engine"] = played(place, ["engine"], rounds, COW_BENCH_DIR=place.mount)
     for front in ("FUSE", "NFS"):
         section.settle()
