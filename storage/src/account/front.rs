@@ -96,10 +96,10 @@ impl Account {
     /// Appends an extent for `generation` and gives it an id. All its blocks live, with one reference each.
     pub fn append_extent(&self, generation: Birth, privileged: bool, sealed: &mut Sealed) -> Result<SlotId> {
         let live = u32::MAX >> (32 - sealed.hashes.len());
-        let length = sealed.bytes.len();
+        let length = sealed.stored_len();
         self.append(generation, privileged, SlotKind::Extent, live, length, |id, out| {
             sealed.stamp(id);
-            out.copy_from_slice(&sealed.bytes);
+            sealed.put(out);
         })
     }
 

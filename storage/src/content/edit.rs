@@ -8,8 +8,8 @@ use crate::content::overlay::FileRanges;
 use crate::content::view::{Block, Part, View};
 use crate::content::{ALLOCATED_KIND, DATA_END, Items, ItemsMut, Layers, Overlay, RUN_KIND, VALUE_MAX};
 use crate::error::{Error, ErrorKind, Result};
+use crate::extent::PlainBlock;
 use crate::format::InodeNumber;
-use crate::store::PlainBlock;
 use crate::tree::Key;
 
 /// Reads a state with its own changes on top. At most one for a head at a time: its counts hold against the state

@@ -7,8 +7,8 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 
 use crate::content::RangeSet;
+use crate::extent::PlainBlock;
 use crate::format::InodeNumber;
-use crate::store::PlainBlock;
 use crate::sync::Mutex;
 use crate::tree::Key;
 

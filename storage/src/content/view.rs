@@ -9,8 +9,8 @@ use std::ops::Range;
 use crate::content::overlay::Spot;
 use crate::content::{ALLOCATED_KIND, DATA_END, Layers, Overlay, RUN_KIND, allocated_key};
 use crate::error::{Error, ErrorKind, Result};
+use crate::extent::PlainBlock;
 use crate::format::InodeNumber;
-use crate::store::PlainBlock;
 use crate::tree::{BlockPointer, ItemRef, Key, Reader};
 
 /// Items picked from each overlay at once.

@@ -1,6 +1,6 @@
 //! Compression contexts, one set a thread, and the quick look that says whether compressing pays.
 
-use std::io::{self, Cursor};
+use std::io;
 
 use zstd::bulk;
 use zstd::zstd_safe::compress_bound;
@@ -18,33 +18,38 @@ pub struct Compressor {
     encoder: bulk::Compressor<'static>,
     decoder: bulk::Decompressor<'static>,
     level: i32,
+    /// Room for what lies in several pieces, and for what becomes of it: memory that was touched before.
+    joined: Vec<u8>,
+    packed: Vec<u8>,
 }
 
 impl Compressor {
     /// New contexts. Fails when the host has no memory for them.
     pub fn new() -> Result<Self> {
         let make = || -> io::Result<Self> {
-            Ok(Self { encoder: bulk::Compressor::new(1)?, decoder: bulk::Decompressor::new()?, level: 1 })
+            let (encoder, decoder) = (bulk::Compressor::new(1)?, bulk::Decompressor::new()?);
+            Ok(Self { encoder, decoder, level: 1, joined: Vec::new(), packed: Vec::new() })
         };
         make().map_err(|cause| Error::because(ErrorKind::Io, "make a compression context", cause))
     }
 
-    /// Compresses `plain` to the end of `out` if that saves a sixteenth; else leaves `out` as it was.
-    pub(in crate::extent) fn compress(&mut self, plain: &[u8], level: i8, out: &mut Vec<u8>) -> bool {
-        if !worth_trying(plain) || self.set_level(level).is_err() {
-            return false;
+    /// Compresses what the pieces are together, or tells that it would not save a sixteenth.
+    pub(in crate::extent) fn compress(&mut self, pieces: &[&[u8]], level: i8) -> Option<Vec<u8>> {
+        if !worth_trying(pieces) || self.set_level(level).is_err() {
+            return None;
         }
-        let start = out.len();
-        let most = plain.len() - plain.len() / 16;
-        // With less room zstd might give up where it could go on, and what is stored would depend on what `out` held before.
-        out.reserve(compress_bound(plain.len()));
-        let mut end = Cursor::new(&mut *out);
-        end.set_position(start as u64);
-        let paid = matches!(self.encoder.compress_to_buffer(plain, &mut end), Ok(length) if length <= most);
-        if !paid {
-            out.truncate(start);
-        }
-        paid
+        let plain = match pieces {
+            [whole] => whole,
+            _ => {
+                self.joined.clear();
+                pieces.iter().for_each(|piece| self.joined.extend_from_slice(piece));
+                &self.joined[..]
+            }
+        };
+        self.packed.clear();
+        self.packed.reserve(compress_bound(plain.len()));
+        let length = self.encoder.compress_to_buffer(plain, &mut self.packed).ok()?;
+        (length <= plain.len() - plain.len() / 16).then(|| self.packed.clone())
     }
 
     /// Decompresses to exactly `plain_len` bytes.
@@ -66,16 +71,17 @@ impl Compressor {
 }
 
 /// Whether a sample's bytes are uneven enough. Random bytes, and what is compressed already, are not.
-fn worth_trying(plain: &[u8]) -> bool {
-    if plain.len() <= 2 * SAMPLE_LEN {
+fn worth_trying(pieces: &[&[u8]]) -> bool {
+    let length: usize = pieces.iter().map(|piece| piece.len()).sum();
+    if length <= 2 * SAMPLE_LEN {
         return true;
     }
     // Several counts, since adding to the one that was just added to makes the processor wait.
     let mut counts = [[0u32; 256]; 4];
-    let piece_len = SAMPLE_LEN / SAMPLE_PIECES;
-    for piece in 0..SAMPLE_PIECES {
-        let start = (plain.len() - piece_len) * piece / (SAMPLE_PIECES - 1);
-        for bytes in plain[start..start + piece_len].as_chunks::<4>().0 {
+    let sampled_len = SAMPLE_LEN / SAMPLE_PIECES;
+    for sampled in 0..SAMPLE_PIECES {
+        let start = (length - sampled_len) * sampled / (SAMPLE_PIECES - 1) / sampled_len * sampled_len;
+        for bytes in from(pieces, start, sampled_len).as_chunks::<4>().0 {
             counts.iter_mut().zip(bytes).for_each(|(counts, byte)| counts[usize::from(*byte)] += 1);
         }
     }
@@ -84,4 +90,15 @@ fn worth_trying(plain: &[u8]) -> bool {
     let squares: u64 = (0..256).map(|byte| count(byte).pow(2)).sum();
     let length = SAMPLE_LEN as u64;
     squares * 5 > (length + length * length / 256) * 6
+}
+
+/// At most `length` bytes from `start` on, of one piece.
+fn from<'a>(pieces: &[&'a [u8]], mut start: usize, length: usize) -> &'a [u8] {
+    for piece in pieces {
+        if start < piece.len() {
+            return &piece[start..piece.len().min(start + length)];
+        }
+        start -= piece.len();
+    }
+    &[]
 }

@@ -8,6 +8,7 @@ mod compressor;
 #[cfg(feature = "fuzzing")]
 pub(crate) mod fuzz;
 mod open;
+mod plain;
 mod seal;
 #[cfg(test)]
 mod tests;
@@ -17,6 +18,7 @@ use crate::format::{DatasetId, InodeNumber};
 pub use codec::{Encoding, HASH_LEN, HEADER_LEN, Header};
 pub use compressor::Compressor;
 pub use open::Extent;
+pub use plain::PlainBlock;
 pub use seal::Sealed;
 
 /// Most blocks of an extent.

@@ -1,5 +1,5 @@
-use crate::extent::{BLOCKS_MAX, Compressor, Extent, HASH_LEN, HEADER_LEN, Header, Origin, Sealed};
-use crate::format::{BlockHash, DatasetId, InodeNumber, SlotId, example};
+use crate::extent::{BLOCKS_MAX, Compressor, Extent, HASH_LEN, HEADER_LEN, Header, Origin, PlainBlock, Sealed};
+use crate::format::{BlockHash, Checksum, DatasetId, InodeNumber, SlotId, example};
 use crate::media::Choices;
 
 const ORIGIN: Origin = Origin { dataset: DatasetId(3), inode: InodeNumber(77), first_block: 1_000 };
@@ -17,6 +17,15 @@ fn sealed(plain: &[u8], block_len: usize, level: Option<i8>, with: &mut Compress
     sealed
 }
 
+/// The same of blocks that lie apart.
+fn in_pieces(plain: &[u8], block_len: usize, level: Option<i8>, with: &mut Compressor) -> Sealed {
+    let hashes = plain.chunks(block_len).map(Checksum::of).collect();
+    let blocks = plain.chunks(block_len).map(PlainBlock::from).collect();
+    let mut sealed = Sealed::seal_blocks(blocks, hashes, level, ORIGIN, with);
+    sealed.stamp(ID);
+    sealed
+}
+
 #[test]
 fn what_is_sealed_opens_and_can_be_thinned() {
     let mut choices = Choices::new(1);
@@ -26,13 +35,15 @@ fn what_is_sealed_opens_and_can_be_thinned() {
             let plain = plain(kind, block_len * count, &mut choices);
             let sealed = sealed(&plain, block_len, level, with);
             let full = HEADER_LEN + count * HASH_LEN + plain.len();
-            assert!(kind == 2 || (sealed.bytes.len() < full) == (kind == 0 && level.is_some()));
-            let extent = Extent::open(&sealed.bytes, ID, with).unwrap();
+            assert!(kind == 2 || (sealed.stored_len() < full) == (kind == 0 && level.is_some()));
+            let stored = sealed.to_bytes();
+            assert_eq!(stored, in_pieces(&plain, block_len, level, with).to_bytes());
+            let extent = Extent::open(&stored, ID, with).unwrap();
             assert_eq!(extent.header().origin, ORIGIN);
             assert_eq!(extent.damaged(), 0);
             let keep = 1 | choices.below(1 << count) as u32;
-            let thin = Sealed::reseal(&extent, keep, level, with).unwrap();
-            let thin = Extent::open(&thin.bytes, ID, with).unwrap();
+            let thin = Sealed::reseal(&extent, keep, level, with).unwrap().to_bytes();
+            let thin = Extent::open(&thin, ID, with).unwrap();
             for (index, block) in plain.chunks(block_len).enumerate() {
                 let hash = BlockHash::of(block);
                 assert_eq!(extent.block(index, &hash).unwrap(), block);
@@ -54,9 +65,9 @@ fn no_flipped_bit_passes() {
         let plain = plain(kind, 2 * 4096, &mut choices);
         let sealed = sealed(&plain, 4096, Some(1), with);
         let hashes: Vec<_> = sealed.hashes.iter().map(|hash| hash.block_hash()).collect();
-        let mut caught = 0;
-        for bit in (0..sealed.bytes.len() * 8).step_by(if kind == 0 { 1 } else { 13 }) {
-            let mut bytes = sealed.bytes.clone();
+        let (sealed, mut caught) = (sealed.to_bytes(), 0);
+        for bit in (0..sealed.len() * 8).step_by(if kind == 0 { 1 } else { 13 }) {
+            let mut bytes = sealed.clone();
             bytes[bit / 8] ^= 1 << (bit % 8);
             match Extent::open(&bytes, ID, with) {
                 Err(_) => caught += 1,
@@ -74,13 +85,13 @@ fn no_flipped_bit_passes() {
 fn arbitrary_bytes_are_errors() {
     let with = &mut Compressor::new().unwrap();
     let mut choices = Choices::new(3);
-    let good = sealed(&plain(0, 4096 * 4, &mut choices), 4096, Some(1), with);
-    assert!(Extent::open(&good.bytes, SlotId(1), with).is_err());
-    for length in 0..good.bytes.len() {
-        assert!(Extent::open(&good.bytes[..length], ID, with).is_err());
+    let good = sealed(&plain(0, 4096 * 4, &mut choices), 4096, Some(1), with).to_bytes();
+    assert!(Extent::open(&good, SlotId(1), with).is_err());
+    for length in 0..good.len() {
+        assert!(Extent::open(&good[..length], ID, with).is_err());
     }
     for _ in 0..2_000 {
-        let mut bytes = good.bytes.clone();
+        let mut bytes = good.clone();
         for _ in 0..choices.below(6) + 1 {
             // Repaired checksums let the damage through to the fields behind.
             let at = choices.below(HEADER_LEN as u64 + 20) as usize;
@@ -100,7 +111,8 @@ fn the_documented_example_is_what_is_stored() {
     let origin = Origin { dataset: DatasetId(3), inode: InodeNumber(7), first_block: 5 };
     let mut sealed = Sealed::seal(&[b'c'; 2 * 4096], 4096, None, origin, with);
     sealed.stamp(ID);
-    let front = &sealed.bytes[..HEADER_LEN + 2 * HASH_LEN];
+    let sealed = sealed.to_bytes();
+    let front = &sealed[..HEADER_LEN + 2 * HASH_LEN];
     assert_eq!(front, example::documented("Extent", front.len()), "\n{}", example::render(front));
-    assert_eq!(Extent::open(&sealed.bytes, ID, with).unwrap().damaged(), 0);
+    assert_eq!(Extent::open(&sealed, ID, with).unwrap().damaged(), 0);
 }

@@ -191,7 +191,7 @@ impl Core {
                 return Ok(None);
             }
             let level = (extent.header().encoding == Encoding::Zstd).then_some(LEVEL);
-            Ok(Some(Sealed::reseal(&extent, present & live, level, compressor)?.bytes))
+            Ok(Some(Sealed::reseal(&extent, present & live, level, compressor)?.to_bytes()))
         })
     }
 }

@@ -10,7 +10,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::format::SegmentId;
 use crate::media::{Media, MediaFile};
 use crate::segment::{SegmentOptions, Stream};
-use crate::sync::{AtomicBool, Mutex, Ordering};
+use crate::sync::{Mutex, OnceLock};
 
 /// File handles kept open for reading.
 const HANDLES_MAX: usize = 256;
@@ -26,7 +26,8 @@ pub struct SegmentFile {
 pub struct Files {
     media: Arc<dyn Media>,
     options: SegmentOptions,
-    poisoned: AtomicBool,
+    /// Why nothing is written any more.
+    poisoned: OnceLock<String>,
     inner: Mutex<Inner>,
 }
 
@@ -55,7 +56,7 @@ impl Files {
             }
         }
         inner.reserve.sort();
-        Ok(Self { media, options, poisoned: AtomicBool::new(false), inner: Mutex::new(inner) })
+        Ok(Self { media, options, poisoned: OnceLock::new(), inner: Mutex::new(inner) })
     }
 
     pub fn options(&self) -> &SegmentOptions {
@@ -68,14 +69,16 @@ impl Files {
 
     /// Remembers that a write or flush failed.
     pub fn poison(&self, cause: Error, act: &'static str) -> Error {
-        self.poisoned.store(true, Ordering::Release);
+        let _ = self.poisoned.set(format!("{act}: {cause:?}"));
         Error::because(ErrorKind::Poisoned, act, cause)
     }
 
     pub fn check(&self) -> Result<()> {
-        match self.poisoned.load(Ordering::Acquire) {
-            true => Err(ErrorKind::Poisoned.into()),
-            false => Ok(()),
+        match self.poisoned.get() {
+            Some(first) => {
+                Err(Error::because(ErrorKind::Poisoned, "write after a failed write; reopen the pool", first.as_str()))
+            }
+            None => Ok(()),
         }
     }
 

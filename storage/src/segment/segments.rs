@@ -5,6 +5,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use crate::error::{Error, ErrorKind, Result};
+use crate::executor::Executor;
 use crate::format::{SegmentId, SlotId};
 use crate::media::Media;
 use crate::segment::files::Files;
@@ -16,8 +17,8 @@ use crate::segment::{Exclusive, Finished, Place, SegmentOptions, SegmentsState, 
 /// A privileged append may use the reserve when the host is full; others fail with `NoSpace`.
 pub struct Segments {
     files: Arc<Files>,
-    data: StreamWriter,
-    node: StreamWriter,
+    data: Arc<StreamWriter>,
+    node: Arc<StreamWriter>,
 }
 
 impl Segments {
@@ -25,9 +26,14 @@ impl Segments {
     pub fn open(media: Arc<dyn Media>, options: SegmentOptions, state: Option<&SegmentsState>) -> Result<Self> {
         let next = state.map_or(SegmentId(0), |state| state.next);
         let files = Arc::new(Files::open(media, options, next)?);
-        let data = StreamWriter::new(Stream::Data, Arc::clone(&files));
-        let node = StreamWriter::new(Stream::Node, Arc::clone(&files));
+        let data = Arc::new(StreamWriter::new(Stream::Data, Arc::clone(&files)));
+        let node = Arc::new(StreamWriter::new(Stream::Node, Arc::clone(&files)));
         Ok(Self { files, data, node })
+    }
+
+    /// Lets `executor` write what is appended from now on, while more is: appends wait for the disk only if it falls behind.
+    pub fn write_behind(&self, executor: &Arc<dyn Executor>) {
+        Stream::ALL.iter().for_each(|stream| self.writer(*stream).write_behind(Arc::clone(executor)));
     }
 
     /// Takes off what was appended to the then open segments after `state` was made durable.
@@ -198,11 +204,18 @@ impl Segments {
         self.files.options()
     }
 
-    fn writer(&self, stream: Stream) -> &StreamWriter {
+    fn writer(&self, stream: Stream) -> &Arc<StreamWriter> {
         match stream {
             Stream::Data => &self.data,
             Stream::Node => &self.node,
         }
+    }
+}
+
+impl Drop for Segments {
+    /// Whoever opens the directory next must not meet a write of ours.
+    fn drop(&mut self) {
+        Stream::ALL.iter().for_each(|stream| self.writer(*stream).end_errands());
     }
 }
 

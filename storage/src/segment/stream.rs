@@ -9,16 +9,19 @@ use std::mem;
 use std::sync::Arc;
 
 use crate::error::{Error, ErrorKind, Result};
+use crate::executor::{Errands, Executor};
 use crate::format::{SegmentId, SlotId};
 use crate::media::{Buffer, BufferPool, MediaFile};
 use crate::segment::files::{Files, SegmentFile};
 use crate::segment::{BLOCK_LEN, OpenSegment, Place, SLOTS_MAX, Stream};
-use crate::sync::{Mutex, MutexGuard};
+use crate::sync::{Mutex, MutexGuard, OnceLock};
 
 /// Bytes collected before they are written.
 const CHUNK_LEN: usize = 1 << 20;
 /// Bytes of a buffer: a chunk and whatever one append adds beyond it.
 const BUFFER_LEN: usize = 2 << 20;
+/// Chunks that may wait while others write them.
+const WAITING_MAX: usize = 8;
 /// Most bytes of one append.
 pub const APPEND_LEN_MAX: u32 = (BUFFER_LEN - CHUNK_LEN) as u32 - BLOCK_LEN;
 /// A finished segment gives its unused end back if it is at least this long.
@@ -39,8 +42,11 @@ pub struct StreamWriter {
     pub files: Arc<Files>,
     pub buffers: Arc<BufferPool>,
     inner: Mutex<Inner>,
-    /// Held while chunks are written, so that they are written in order and a flush waits for all.
+    /// Held while a chunk is written, so that they are written in order and a flush waits for all.
     writing: Mutex<()>,
+    /// Who may write chunks while more are appended.
+    helpers: OnceLock<Arc<dyn Executor>>,
+    errands: Errands,
     /// Held while files are flushed, so that who flushes waits for another who has begun.
     flushing: Mutex<()>,
 }
@@ -102,8 +108,26 @@ impl Open {
 
 impl StreamWriter {
     pub fn new(stream: Stream, files: Arc<Files>) -> Self {
-        let buffers = BufferPool::new(4 * BUFFER_LEN);
-        Self { stream, files, buffers, inner: Mutex::default(), writing: Mutex::default(), flushing: Mutex::default() }
+        Self {
+            stream,
+            files,
+            buffers: BufferPool::new((WAITING_MAX + 2) * BUFFER_LEN),
+            inner: Mutex::default(),
+            writing: Mutex::default(),
+            helpers: OnceLock::new(),
+            errands: Errands::default(),
+            flushing: Mutex::default(),
+        }
+    }
+
+    /// Lets `executor` write what is appended from now on, while more is.
+    pub fn write_behind(&self, executor: Arc<dyn Executor>) {
+        let _ = self.helpers.set(executor);
+    }
+
+    /// Lets nobody write behind any more, and waits for who does.
+    pub fn end_errands(&self) {
+        self.errands.close();
     }
 
     pub fn lock(&self) -> MutexGuard<'_, Inner> {
@@ -111,21 +135,27 @@ impl StreamWriter {
     }
 
     /// Appends what `fill` writes.
-    pub fn append(&self, privileged: bool, length: u32, fill: impl FnOnce(Place, &mut [u8])) -> Result<Place> {
+    pub fn append(
+        self: &Arc<Self>,
+        privileged: bool,
+        length: u32,
+        fill: impl FnOnce(Place, &mut [u8]),
+    ) -> Result<Place> {
         let mut inner = self.inner.lock();
         self.make_room(&mut inner, privileged, length, false)?;
         let place = inner.fill(self.stream, length, fill);
         let full = inner.seal_when_full(&self.buffers);
+        let waiting = inner.chunks.len();
         drop(inner);
         if full {
-            self.write_out()?;
+            self.hand_over(waiting)?;
         }
         Ok(place)
     }
 
     /// The same with an id: the next one of the segment that the bytes land in.
     pub fn append_numbered(
-        &self,
+        self: &Arc<Self>,
         privileged: bool,
         length: u32,
         fill: impl FnOnce(SlotId, Place, &mut [u8]),
@@ -135,9 +165,10 @@ impl StreamWriter {
         let id = inner.next_id();
         let place = inner.fill(self.stream, length, |place, out| fill(id, place, out));
         let full = inner.seal_when_full(&self.buffers);
+        let waiting = inner.chunks.len();
         drop(inner);
         if full {
-            self.write_out()?;
+            self.hand_over(waiting)?;
         }
         Ok((id, place))
     }
@@ -169,11 +200,28 @@ impl StreamWriter {
         Ok(())
     }
 
-    /// Writes the chunks that are waiting.
-    pub fn write_out(&self) -> Result<()> {
-        let _writing = self.writing.lock();
+    /// Has the chunk that was just cut written, and waits if too many are waiting.
+    fn hand_over(self: &Arc<Self>, waiting: usize) -> Result<()> {
+        let Some(helpers) = self.helpers.get() else { return self.write_out(0) };
+        if waiting == 1 {
+            // Whoever writes the first goes on with those that come meanwhile. Its error poisons the files.
+            let writer = Arc::downgrade(self);
+            self.errands.offer(&**helpers, move || {
+                let _ = writer.upgrade().map(|writer| writer.write_out(0));
+            });
+        }
+        self.write_out(WAITING_MAX)?;
+        self.files.check()
+    }
+
+    /// Writes chunks, the oldest first, until at most `left` are waiting.
+    pub fn write_out(&self, left: usize) -> Result<()> {
         loop {
-            let front = self.inner.lock().chunks.front().cloned();
+            let _writing = self.writing.lock();
+            let front = {
+                let inner = self.inner.lock();
+                inner.chunks.front().filter(|_| inner.chunks.len() > left).cloned()
+            };
             let Some(chunk) = front else { return Ok(()) };
             self.files.check()?;
             let written = chunk.file.file.write_at(chunk.bytes.bytes(), u64::from(chunk.start));
@@ -189,7 +237,7 @@ impl StreamWriter {
         let _flushing = self.flushing.lock();
         self.files.check()?;
         self.inner.lock().seal(&self.buffers);
-        self.write_out()?;
+        self.write_out(0)?;
         let (touched, trims) = {
             let mut inner = self.inner.lock();
             (mem::take(&mut inner.touched), mem::take(&mut inner.trims))

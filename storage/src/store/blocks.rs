@@ -6,9 +6,10 @@ use std::sync::Arc;
 
 use crate::error::Result;
 use crate::executor::share;
+use crate::extent::PlainBlock;
 use crate::format::{BlockHash, SlotId};
+use crate::store::Store;
 use crate::store::fetch::{Got, Wanted};
-use crate::store::{PlainBlock, Store};
 use crate::tree::BlockPointer;
 
 /// What an entry of the cache takes beside its bytes.

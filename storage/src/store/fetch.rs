@@ -5,11 +5,11 @@
 
 use crate::account::SlotKind;
 use crate::error::{Error, Result};
-use crate::extent::Extent;
+use crate::extent::{Extent, PlainBlock};
 use crate::format::{DecodeError, SegmentId};
 use crate::segment::Place;
+use crate::store::Store;
 use crate::store::bench::Bench;
-use crate::store::{PlainBlock, Store};
 use crate::sync::Ordering;
 use crate::tree::BlockPointer;
 

@@ -7,7 +7,6 @@ mod bench;
 mod blocks;
 mod fetch;
 mod nodes;
-mod plain;
 #[cfg(test)]
 mod tests;
 
@@ -19,14 +18,13 @@ use crate::cache::Cache;
 use crate::dedup::Finder;
 use crate::error::Result;
 use crate::executor::Executor;
-use crate::extent::Compressor;
+use crate::extent::{Compressor, PlainBlock};
 use crate::format::{BlockHash, SlotId};
 use crate::store::bench::Benches;
 use crate::sync::{AtomicU64, Ordering};
 use crate::tree::Node;
 
 pub use nodes::CommitWriter;
-pub use plain::PlainBlock;
 
 /// Plain blocks by extent and index, with their hashes.
 type BlockCache = Cache<(SlotId, u8), (BlockHash, PlainBlock)>;
@@ -58,6 +56,7 @@ impl Store {
     /// A store on `account`, whose caches hold at most so many bytes of nodes and of plain blocks.
     pub fn new(account: Account, executor: Arc<dyn Executor>, nodes_budget: u64, blocks_budget: u64) -> Self {
         let (nodes, blocks) = (Cache::new(nodes_budget), Cache::new(blocks_budget));
+        account.segments().write_behind(&executor);
         Self {
             account,
             nodes,

@@ -3,11 +3,11 @@ use std::sync::Arc;
 use crate::account::{Account, AccountOptions};
 use crate::error::{ErrorKind, Result};
 use crate::executor::Inline;
-use crate::extent::{Origin, Sealed};
+use crate::extent::{Origin, PlainBlock, Sealed};
 use crate::format::{Birth, BlockHash, DatasetId, InodeNumber, SlotId};
 use crate::media::{Choices, Media, MediaFile, MediaSpace, Simulator};
 use crate::segment::SegmentOptions;
-use crate::store::{CommitWriter, PlainBlock, Store};
+use crate::store::{CommitWriter, Store};
 use crate::sync::Mutex;
 use crate::tree::{self, BlockPointer, Edit, ItemRef, Key, Node, NodePointer, NodeStore, Reader, Root};
 

@@ -99,7 +99,7 @@ fn what_lives_between_stretches_that_were_given_back_is_found() {
         let mut sealed = Sealed::seal(&plain, 4096, None, ORIGIN, &mut history.with);
         let id = history.account.append_extent(Birth(2), false, &mut sealed).unwrap();
         if disguise.is_empty() {
-            disguise = sealed.bytes[..HEADER_LEN + blocks * HASH_LEN].to_vec();
+            disguise = sealed.to_bytes()[..HEADER_LEN + blocks * HASH_LEN].to_vec();
         }
         all.push((id, blocks as u8, number / 11 % 2 == 0));
     }

@@ -153,7 +153,7 @@ impl History {
                     self.account.read_extent(found.id, &mut bytes).unwrap();
                     let extent = Extent::open(&bytes, found.id, &mut self.with).unwrap();
                     assert_eq!(found.origin, Some(ORIGIN));
-                    Sealed::reseal(&extent, found.slot.live, Some(1), &mut self.with).unwrap().bytes
+                    Sealed::reseal(&extent, found.slot.live, Some(1), &mut self.with).unwrap().to_bytes()
                 }
             };
             self.account.relocate(found.id, found.slot.place, &bytes).unwrap();

@@ -3,9 +3,8 @@
 //! Invariant: a group has at most as many blocks as an extent may. Consecutive blocks of a file that fill an
 //! extent have one of their own; what remains, as a small file or a tail, is not cut, but packed with its neighbours.
 
-use crate::extent::{BLOCKS_MAX, PLAIN_LEN_MAX};
+use crate::extent::{BLOCKS_MAX, PLAIN_LEN_MAX, PlainBlock};
 use crate::format::{Checksum, InodeNumber};
-use crate::store::PlainBlock;
 
 /// A block to be written.
 #[derive(Clone, Debug)]

@@ -6,8 +6,8 @@
 use crate::content::write_back::Work;
 use crate::content::{RUN_KIND, allocated_key};
 use crate::error::Result;
+use crate::extent::PlainBlock;
 use crate::format::{Checksum, InodeNumber, SlotId};
-use crate::store::PlainBlock;
 use crate::tree::{Edit, Key, Run};
 
 /// Runs of at least so many bytes are streams.

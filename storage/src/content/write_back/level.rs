@@ -19,6 +19,6 @@ pub fn may_give_way(level: Option<i8>, hurried: bool) -> bool {
 
 /// The level for the extents beside a sample, of so many plain bytes: the same where it saves a third of them.
 pub fn beside<'a>(sample: impl IntoIterator<Item = &'a Sealed>, plain_len: usize) -> i8 {
-    let stored_len: usize = sample.into_iter().map(|sealed| sealed.bytes.len()).sum();
+    let stored_len: usize = sample.into_iter().map(|sealed| sealed.stored_len()).sum();
     if stored_len * 3 <= plain_len * 2 { GIVES_WAY } else { FAST }
 }

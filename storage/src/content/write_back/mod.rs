@@ -14,9 +14,9 @@ use crate::content::write_back::groups::{Dirty, Groups};
 use crate::content::{Overlay, RUN_KIND, allocated_key};
 use crate::error::Result;
 use crate::executor;
-use crate::extent::{Origin, Sealed};
+use crate::extent::{Origin, PlainBlock, Sealed};
 use crate::format::{Birth, BlockHash, Checksum, DatasetId, InodeNumber, SlotId};
-use crate::store::{PlainBlock, Store};
+use crate::store::Store;
 use crate::tree::{Edit, Key, Reader, Root, Run};
 
 /// Bytes of plain data that are hashed, compressed and held at once.
@@ -187,13 +187,11 @@ impl Work<'_> {
     }
 
     fn seal(&self, group: &[Dirty], level: Option<i8>) -> Result<Sealed> {
-        let block_len = self.how.block_len as usize;
-        let mut plain = Vec::with_capacity(group.len() * block_len);
-        group.iter().for_each(|dirty| plain.extend_from_slice(&dirty.plain));
+        let blocks = group.iter().map(|dirty| dirty.plain.clone()).collect();
         let hashes = group.iter().map(|dirty| dirty.hash).collect();
         let first = &group[0];
         let origin = Origin { dataset: self.how.dataset, inode: first.inode, first_block: first.number };
-        self.store.with_compressor(|with| Ok(Sealed::seal_hashed(&plain, block_len, hashes, level, origin, with)))
+        self.store.with_compressor(|with| Ok(Sealed::seal_blocks(blocks, hashes, level, origin, with)))
     }
 
     /// Edits that put the blocks of a new extent into their files, where they are read from the cache at first.

@@ -6,6 +6,7 @@
 
 mod caches;
 mod counts;
+mod crowd;
 mod epochs;
 mod log;
 mod orders;

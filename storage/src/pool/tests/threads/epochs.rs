@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
-use crate::executor::{Errands, Executor, share};
+use crate::executor::{Errands, share};
 use crate::format::Birth;
 use crate::media::Choices;
 use crate::pool::epoch::Epoch;
+use crate::pool::tests::threads::crowd::Crowd;
 use crate::pool::tests::threads::orders::{in_many_orders, split, thread};
 use crate::sync::{AtomicBool, AtomicU64, Mutex, Ordering};
 
@@ -53,30 +54,11 @@ fn read(roots: &Roots, mut choices: Choices) {
     }
 }
 
-/// Hands errands to threads, some of them late, some never.
-struct Crowd {
-    threads: Mutex<Vec<thread::JoinHandle<()>>>,
-    choices: Mutex<Choices>,
-}
-
-impl Executor for Crowd {
-    fn run(&self, count: usize, job: &(dyn Fn(usize) + Sync)) {
-        (0..count).for_each(job);
-    }
-
-    fn offer(&self, errand: Box<dyn FnOnce() + Send>) {
-        if self.choices.lock().below(4) > 0 {
-            let thread = thread::Builder::new().spawn(errand).unwrap();
-            self.threads.lock().push(thread);
-        }
-    }
-}
-
 /// All jobs are done once, whoever takes part, and nobody uses what is shared after it was taken apart.
 #[test]
 fn shared_jobs_are_all_done_and_errands_end_before_their_owner() {
     in_many_orders(600, |choices| {
-        let crowd = Crowd { threads: Mutex::default(), choices: Mutex::new(choices) };
+        let crowd = Crowd::new(choices);
         let runs = Arc::new(AtomicU64::new(0));
         let (counted, mut results) = (Arc::clone(&runs), Vec::new());
         let job = move |number| (number, counted.fetch_add(1, Ordering::Relaxed));
@@ -91,7 +73,6 @@ fn shared_jobs_are_all_done_and_errands_end_before_their_owner() {
         }
         errands.close();
         is_over.store(true, Ordering::Release);
-        let threads = std::mem::take(&mut *crowd.threads.lock());
-        threads.into_iter().for_each(|thread| thread.join().unwrap());
+        crowd.join();
     });
 }

@@ -193,8 +193,9 @@ fn an_extent_with_other_content_is_told() {
     let plain = crate::pool::world::content(77, header.plain_len());
     let mut other = Sealed::seal(&plain, header.block_len(), None, header.origin, &mut with);
     other.stamp(piece.id);
-    assert_eq!(other.bytes.len(), stored.len(), "it is stored raw");
-    for (at, (is, was)) in other.bytes.iter().zip(&stored).enumerate() {
+    let other = other.to_bytes();
+    assert_eq!(other.len(), stored.len(), "it is stored raw");
+    for (at, (is, was)) in other.iter().zip(&stored).enumerate() {
         let at = u64::from(piece.place.offset) + at as u64;
         world.disk.corrupt(&file_of(&world, piece.place.segment), at, is ^ was).unwrap();
     }
