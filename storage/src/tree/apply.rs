@@ -86,13 +86,28 @@ impl Apply<'_> {
     }
 
     fn edit_leaf(&mut self, leaf: &Leaf, upper: Option<Key>) -> Result<()> {
-        leaf.items().try_for_each(|(key, item)| self.edit_item(key, item))?;
+        let mut number = 0;
+        while number < leaf.len() {
+            let key = leaf.keys[number];
+            self.skip_removed(key);
+            // What is added lies in ranges that are removed, so before the next of these nothing changes.
+            let end =
+                self.batch.removed.get(self.next_removed).map_or(leaf.len(), |(first, _)| leaf.first_reaching(*first));
+            if end > number {
+                self.add_before(Some(key))?;
+                self.builder.push_all(leaf, number..end)?;
+                number = end;
+            } else {
+                let (key, item) = leaf.item(number);
+                self.edit_item(key, item)?;
+                number += 1;
+            }
+        }
         self.add_before(upper)
     }
 
-    /// Passes on what no removed range covers of an old item.
+    /// Passes on what no removed range covers of an old item, before which all ranges were skipped.
     fn edit_item(&mut self, key: Key, item: ItemRef<'_>) -> Result<()> {
-        self.skip_removed(key);
         let (mut start, last) = (key, item.last_key(key));
         for number in self.next_removed.. {
             let gap = self.batch.removed.get(number);

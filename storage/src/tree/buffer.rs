@@ -4,6 +4,8 @@
 //! a quarter full. Fullness is *weight*: encoded bytes with whole keys. Unlike the encoded length it does not
 //! depend on what shares a node, so the parts' weights add up to the whole's.
 
+use std::ops::Range;
+
 use crate::tree::codec::{CHILD_LENGTH, HEADER_LENGTH, NODE_SIZE, item_length};
 use crate::tree::node::Slot;
 use crate::tree::{Interior, Key, Leaf, Node};
@@ -28,31 +30,29 @@ impl Node {
             }
     }
 
-    /// How many entries from number `from` on fit into one node; at least one.
-    fn fitting(&self, from: usize) -> usize {
+    /// How many entries from number `from` on fit into one node, at least one, and what they weigh.
+    fn fitting(&self, from: usize) -> (usize, usize) {
         let keys = self.keys();
         let mut weight = 0;
         for number in from..keys.len() {
-            weight += self.entry_weight(number);
-            let prefix = keys[from].common_prefix(keys[number]);
-            if prefix + weight - (number + 1 - from) * prefix > CAPACITY {
-                return number - from;
+            let more = weight + self.entry_weight(number);
+            // With whole keys it fits in any case, so that nobody has to look what they share.
+            if more > CAPACITY {
+                let prefix = keys[from].common_prefix(keys[number]);
+                if prefix + more - (number + 1 - from) * prefix > CAPACITY {
+                    return (number - from, weight);
+                }
             }
+            weight = more;
         }
-        keys.len() - from
+        (keys.len() - from, weight)
     }
 
-    /// How many entries of the front can leave as one full node, so that what stays is at least one node more.
-    pub(in crate::tree) fn surplus(&self) -> Option<usize> {
-        let full = self.fitting(0);
-        let mut rest = 0;
-        for number in (full..self.keys().len()).rev() {
-            rest += self.entry_weight(number);
-            if rest >= CAPACITY {
-                return Some(full);
-            }
-        }
-        None
+    /// How many entries of the front, of all that weigh `weight`, can leave as one full node, so that what stays is at
+    /// least one node more.
+    pub(in crate::tree) fn surplus(&self, weight: usize) -> Option<usize> {
+        let (full, full_weight) = self.fitting(0);
+        (weight - full_weight >= CAPACITY).then_some(full)
     }
 
     /// How many entries each of the nodes gets that this content needs. All are full but the last two, which
@@ -60,7 +60,7 @@ impl Node {
     pub(in crate::tree) fn cuts(&self, at_end: bool) -> Vec<usize> {
         let (mut counts, mut from) = (Vec::new(), 0);
         while from < self.keys().len() {
-            counts.push(self.fitting(from));
+            counts.push(self.fitting(from).0);
             from += counts[counts.len() - 1];
         }
         if let [.., left, right] = &mut counts[..]
@@ -84,7 +84,7 @@ impl Node {
             left += 1;
         }
         // The right part has a shorter common prefix now, and may need to give some back.
-        while left < left_most && self.fitting(from + left) < end - from - left {
+        while left < left_most && self.fitting(from + left).0 < end - from - left {
             left += 1;
         }
         left
@@ -116,6 +116,31 @@ impl Node {
 }
 
 impl Leaf {
+    /// Appends items of another leaf as they are; they must lie after all of this one's.
+    pub(in crate::tree) fn extend_from(&mut self, leaf: &Self, numbers: Range<usize>) {
+        // A leaf's flat vectors have the same order as its items.
+        let (mut bytes, mut hashes): (Option<Range<u32>>, Option<Range<u32>>) = (None, None);
+        let join = |all: &mut Option<Range<u32>>, own_len: usize, start: u32, length: u32| {
+            let from = all.as_ref().map_or(start, |all| all.start);
+            *all = Some(from..start + length);
+            own_len as u32 + (start - from)
+        };
+        let slots = leaf.slots[numbers.clone()].iter().map(|slot| match *slot {
+            Slot::Bytes { start, length } => {
+                Slot::Bytes { start: join(&mut bytes, self.bytes.len(), start, length.into()), length }
+            }
+            Slot::Run { id, birth, first, count, start } => {
+                let start = join(&mut hashes, self.hashes.len(), start, count.into());
+                Slot::Run { id, birth, first, count, start }
+            }
+        });
+        self.slots.extend(slots);
+        self.keys.extend_from_slice(&leaf.keys[numbers]);
+        let places = |range: Option<Range<u32>>| range.map_or(0..0, |range| range.start as usize..range.end as usize);
+        self.bytes.extend_from_slice(&leaf.bytes[places(bytes)]);
+        self.hashes.extend_from_slice(&leaf.hashes[places(hashes)]);
+    }
+
     fn take_front(&mut self, count: usize) -> Self {
         let (mut bytes, mut hashes) = (0, 0);
         for slot in &self.slots[..count] {

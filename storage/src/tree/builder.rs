@@ -5,6 +5,7 @@
 //! follows; but damaged neighbours are left as they are, for a small node is better than none. After a full node left a buffer, at least another one's worth stays, so a left neighbour that
 //! is taken in is always an old node and never one just written.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use crate::error::{ErrorKind, Result};
@@ -12,7 +13,7 @@ use crate::format::Birth;
 use crate::tree::buffer::{CAPACITY, WEIGHT_MIN};
 use crate::tree::codec::{CHILD_LENGTH, HASH_LENGTH};
 use crate::tree::store::Subtree;
-use crate::tree::{Dead, ItemRef, Key, Node, NodePointer, NodeWriter, Root};
+use crate::tree::{Dead, ItemRef, Key, Leaf, Node, NodePointer, NodeWriter, Root};
 
 /// The tree so far: of each level, what is not yet in a node.
 pub struct Builder<'a> {
@@ -82,6 +83,22 @@ impl<'a> Builder<'a> {
         self.relieve(0)
     }
 
+    /// Appends items of an old leaf.
+    pub fn push_all(&mut self, leaf: &Leaf, mut numbers: Range<usize>) -> Result<()> {
+        // The first may join the run before it; the others did not join one another when their leaf was made.
+        if let Some(first) = numbers.next() {
+            let (key, item) = leaf.item(first);
+            self.push(key, item)?;
+        }
+        let buffer = self.level(0);
+        if let Node::Leaf(collected) = &mut buffer.node {
+            let before = collected.len();
+            collected.extend_from(leaf, numbers);
+            buffer.weight += (before..collected.len()).map(|number| buffer.node.entry_weight(number)).sum::<usize>();
+        }
+        self.relieve(0)
+    }
+
     /// Appends an old subtree as it is, or opened where its left neighbour is too small to stand alone.
     pub fn keep(&mut self, subtree: &Subtree) -> Result<()> {
         for level in 0..=usize::from(subtree.level) {
@@ -102,7 +119,7 @@ impl<'a> Builder<'a> {
 
     fn keep_opened(&mut self, subtree: &Subtree, node: &Node) -> Result<()> {
         match node {
-            Node::Leaf(leaf) => leaf.items().try_for_each(|(key, item)| self.push(key, item)),
+            Node::Leaf(leaf) => self.push_all(leaf, 0..leaf.len()),
             Node::Interior(node) => (0..node.keys.len()).try_for_each(|number| self.keep(&subtree.child(node, number))),
         }
     }
@@ -168,7 +185,7 @@ impl<'a> Builder<'a> {
     fn relieve(&mut self, level: usize) -> Result<()> {
         while self.levels[level].weight >= self.levels[level].look_at {
             let buffer = &mut self.levels[level];
-            let Some(count) = buffer.node.surplus() else {
+            let Some(count) = buffer.node.surplus(buffer.weight) else {
                 buffer.look_at = buffer.weight + CAPACITY / 2;
                 return Ok(());
             };

@@ -8,6 +8,7 @@ mod beside;
 mod buffer;
 mod builder;
 mod codec;
+mod cursor;
 mod diff;
 mod edit;
 #[cfg(feature = "fuzzing")]
@@ -24,6 +25,7 @@ mod walk;
 pub use apply::{Applied, BlockDelta, apply};
 pub use beside::walk_beside;
 pub use codec::NODE_SIZE;
+pub use cursor::Cursor;
 pub use diff::{Change, Content, diff};
 pub use edit::Edit;
 pub use item::{BlockPointer, Dead, ItemRef, RUN_BLOCKS_MAX, Run, RunRef, VALUE_MAX};

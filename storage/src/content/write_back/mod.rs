@@ -17,7 +17,7 @@ use crate::executor;
 use crate::extent::{Origin, PlainBlock, Sealed};
 use crate::format::{Birth, BlockHash, Checksum, DatasetId, InodeNumber, SlotId};
 use crate::store::Store;
-use crate::tree::{Edit, Key, Reader, Root, Run};
+use crate::tree::{Cursor, Edit, ItemRef, Key, Reader, Root, Run};
 
 /// Bytes of plain data that are hashed, compressed and held at once.
 const BATCH_LEN: usize = 8 << 20;
@@ -62,7 +62,7 @@ pub struct WrittenBack {
 /// the tree. On an error nothing is kept of what was written.
 pub fn write_back(store: &Store, below: &Root, overlay: &Overlay, how: &WriteBack) -> Result<WrittenBack> {
     let written = WrittenBack { allocated_change: overlay.allocated_change(), ..WrittenBack::default() };
-    let mut work = Work { store, below: Reader::new(store, *below), how, appended: Vec::new(), written };
+    let mut work = Work { store, root: *below, below: Reader::new(store, *below), how, appended: Vec::new(), written };
     match work.items(overlay).and_then(|()| work.blocks(overlay)) {
         Ok(()) => Ok(work.written),
         Err(error) => {
@@ -76,6 +76,7 @@ pub fn write_back(store: &Store, below: &Root, overlay: &Overlay, how: &WriteBac
 
 struct Work<'a> {
     store: &'a Store,
+    root: Root,
     below: Reader<'a>,
     how: &'a WriteBack,
     /// References that were taken: extents, the first block in each and how many.
@@ -136,21 +137,17 @@ impl Work<'_> {
     /// Which blocks of a batch differ from what the tree has in their place.
     fn changed(&self, batch: &[(InodeNumber, u64, &PlainBlock)], hashes: &[Checksum]) -> Result<Vec<usize>> {
         let mut changed = Vec::with_capacity(batch.len());
+        let mut below = Cursor::new(self.store, self.root);
         let mut start = 0;
         for piece in batch.chunk_by(|left, right| left.0 == right.0 && left.1 + 1 == right.1) {
             let (inode, first, _) = piece[0];
             let numbers = first..first + piece.len() as u64;
-            let stored = self.stored_hashes(inode, numbers)?;
+            let stored = stored_hashes(&mut below, inode, numbers)?;
             let differs = |at: &usize| stored[*at - start] != Some(hashes[*at].block_hash());
             changed.extend((start..start + piece.len()).filter(differs));
             start += piece.len();
         }
         Ok(changed)
-    }
-
-    fn stored_hashes(&self, inode: InodeNumber, numbers: Range<u64>) -> Result<Vec<Option<BlockHash>>> {
-        let pointers = self.below.blocks(inode.0, RUN_KIND, numbers)?;
-        Ok(pointers.into_iter().map(|pointer| pointer.map(|pointer| pointer.hash)).collect())
     }
 
     /// Seals groups in parallel, and appends them in order.
@@ -207,4 +204,17 @@ impl Work<'_> {
             self.store.keep_block(id, index, dirty.hash.block_hash(), dirty.plain.clone());
         }
     }
+}
+
+/// The hashes that a file's blocks have below, one entry a block; `None` where none is.
+fn stored_hashes(below: &mut Cursor<'_>, inode: InodeNumber, numbers: Range<u64>) -> Result<Vec<Option<BlockHash>>> {
+    let mut hashes = vec![None; (numbers.end - numbers.start) as usize];
+    let key = |number| Key::new(inode.0, RUN_KIND, number);
+    below.scan(key(numbers.start), key(numbers.end - 1), &mut |key, item| {
+        if let ItemRef::Run(run) = item {
+            let at = (key.position - numbers.start) as usize;
+            hashes[at..at + run.hashes.len()].iter_mut().zip(run.hashes).for_each(|(own, hash)| *own = Some(*hash));
+        }
+    })?;
+    Ok(hashes)
 }

@@ -1,6 +1,7 @@
 //! Trees hold what the model holds, and old roots what they held.
 
 use crate::format::{Birth, BlockHash, SegmentId, SlotId};
+use crate::sync::Ordering;
 use crate::tree::buffer::CAPACITY;
 use crate::tree::tests::*;
 
@@ -15,6 +16,7 @@ fn random_histories_match_the_model() {
             check_shape(&history.store, &history.root);
             assert_eq!(scan(&history.store, history.root, Key::MIN, Key::MAX), history.model);
             check_lookups(&mut history);
+            check_cursor(&mut history);
             if round % 8 == 0 {
                 snapshots.push((history.root, history.model.clone()));
             }
@@ -33,7 +35,6 @@ fn check_lookups(history: &mut History) {
         let (first, last) = (key.min(other), key.max(other));
         let expected: Model = history.model.range(first..=last).map(|(key, cell)| (*key, cell.clone())).collect();
         assert_eq!(scan(&history.store, history.root, first, last), expected);
-
         let reader = Reader::new(&history.store, history.root);
         let found = (reader.get(key).unwrap(), reader.block_at(key).unwrap());
         assert_eq!(
@@ -54,6 +55,28 @@ fn check_lookups(history: &mut History) {
             })
             .collect();
         assert_eq!(blocks, expected);
+    }
+}
+
+/// What a cursor remembers of one place does not show at the next, whether that is near or far, and spares reading.
+fn check_cursor(history: &mut History) {
+    let mut ranges: Vec<(Key, Key)> = (0..40).map(|_| (history.key(), history.key())).collect();
+    ranges[..20].sort_unstable();
+    ranges.iter_mut().step_by(2).for_each(|(first, last)| *last = *first);
+    let (mut cursor, reads) = (Cursor::new(&history.store, history.root), &history.store.reads);
+    for (first, last) in ranges {
+        let expected: Model = match first <= last {
+            true => history.model.range(first..=last).map(|(key, cell)| (*key, cell.clone())).collect(),
+            false => Model::new(),
+        };
+        let mut found = Model::new();
+        cursor.scan(first, last, &mut |key, item| found.extend(cells(key, item))).unwrap();
+        assert_eq!(found, expected);
+        let before = reads.load(Ordering::Relaxed);
+        if first == last && history.model.range(..=first).next().is_some() {
+            cursor.scan(first, last, &mut |_, _| ()).unwrap();
+            assert_eq!(reads.load(Ordering::Relaxed), before, "the cursor is there already");
+        }
     }
 }
 
