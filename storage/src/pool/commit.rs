@@ -22,6 +22,9 @@ use crate::sync::{Mutex, MutexGuard, Ordering};
 const LONG_LEN_MIN: u64 = 2 << 20;
 /// The same as a part of the budget, when that is small.
 const LONG_PART: u64 = 16;
+/// What heads may have together that are committed before a long commit, and how many.
+const SMALL_LEN_MAX: u64 = 512 << 10;
+const SMALL_MAX: usize = 16;
 /// Numbers that a long commit leaves to the small ones that pass it: odd, so that it goes into the other slot if none does.
 const NUMBERS_LEFT: u64 = (1 << 16) + 1;
 
@@ -80,7 +83,45 @@ impl Core {
     /// Commits what all heads have. The flight is locked.
     fn commit_whole(&self, now: Timestamp) -> Result<()> {
         self.check()?;
+        self.commit_small_first(now)?;
         self.poison_unless(self.try_commit_whole(now))
+    }
+
+    /// Commits heads with little by themselves, if a long commit is about to begin: who needs one of them would have to wait
+    /// for all that it takes along. The flight is locked.
+    fn commit_small_first(&self, now: Timestamp) -> Result<()> {
+        let small = self.small_beside_large();
+        let mut committed = self.committed.lock();
+        self.check()?;
+        if small.is_empty() || !self.has_place_for(&committed, &small) {
+            return Ok(());
+        }
+        let cut = self.cut_some(&committed, &small);
+        self.poison_unless(self.write(&mut committed, cut, now))
+    }
+
+    /// Some heads with little dirty memory, if others have much.
+    fn small_beside_large(&self) -> Vec<Holder> {
+        if self.dirty() < self.long_len() {
+            return Vec::new();
+        }
+        let dirty = self.dirty_heads.lock().clone();
+        let mut lengths: Vec<(u64, Holder)> =
+            dirty.into_iter().map(|(holder, head)| (head.present().layers.dirty_bytes(), holder)).collect();
+        lengths.sort_unstable();
+        let mut small_len = 0;
+        let is_small = |(length, _): &&(u64, Holder)| {
+            small_len += length;
+            small_len <= SMALL_LEN_MAX
+        };
+        let small: Vec<Holder> =
+            lengths.iter().take_while(is_small).map(|(_, holder)| *holder).take(SMALL_MAX).collect();
+        if small.len() < lengths.len() { small } else { Vec::new() }
+    }
+
+    /// With so many dirty bytes a whole commit is a long one.
+    fn long_len(&self) -> u64 {
+        LONG_LEN_MIN.min(self.budgets.dirty / LONG_PART)
     }
 
     fn try_commit_whole(&self, now: Timestamp) -> Result<()> {
@@ -108,7 +149,7 @@ impl Core {
 
     fn write_whole(&self, committed: &mut MutexGuard<'_, Committed>, cut: Cut, now: Timestamp) -> Result<()> {
         let dirty: u64 = cut.heads.iter().map(|frozen| frozen.dirty_len).sum();
-        if dirty < LONG_LEN_MIN.min(self.budgets.dirty / LONG_PART) {
+        if dirty < self.long_len() {
             return self.write(committed, cut, now);
         }
         let birth = Birth(committed.birth.0 + NUMBERS_LEFT);

@@ -161,14 +161,18 @@ fn snapshots_stay_clones_part_and_rewinds_destroy_nothing() {
     assert_eq!(pool.commit(NOW).unwrap_err().kind(), ErrorKind::Stale);
 }
 
-/// Does something in the middle of a commit, once.
+/// Does something in the middle of a commit, until it tells that this was the right moment.
 #[derive(Default)]
-struct Meanwhile(Mutex<Option<Box<dyn FnOnce() + Send>>>);
+struct Meanwhile(Mutex<Option<Box<dyn FnMut() -> bool + Send>>>);
 
 impl Executor for Meanwhile {
     fn run(&self, count: usize, job: &(dyn Fn(usize) + Sync)) {
         let act = self.0.lock().take();
-        act.into_iter().for_each(|act| act());
+        if let Some(mut act) = act
+            && !act()
+        {
+            *self.0.lock() = Some(act);
+        }
         Inline.run(count, job);
     }
 }
@@ -188,12 +192,45 @@ fn a_rewind_is_not_undone_by_what_was_logged_during_a_commit() {
     let file = head.lookup(&context(), InodeNumber::ROOT, b"f").unwrap().inode;
     head.write(&context(), file, 0, b"two", Stability::Unstable).unwrap();
     let syncing = Arc::clone(&head);
-    *meanwhile.0.lock() = Some(Box::new(move || syncing.sync(file).unwrap()));
+    *meanwhile.0.lock() = Some(Box::new(move || syncing.sync(file).is_ok()));
     pool.commit(NOW).unwrap();
     assert!(meanwhile.0.lock().is_none());
     pool.rewind("d", "d@first", NOW).unwrap();
     let disk: Arc<dyn Media> = Arc::new(simulator.duplicate());
     assert_eq!(read(&*open(&disk).file_system("d").unwrap(), "f"), b"one");
+}
+
+/// It is committed before the long commit, which takes much longer.
+#[test]
+fn a_verb_about_a_head_with_little_passes_a_long_commit() {
+    let disk: Arc<dyn Media> = Arc::new(Simulator::new());
+    drop(new_pool(&disk));
+    let meanwhile = Arc::new(Meanwhile::default());
+    let pool = Pool::open(Arc::clone(&disk), Arc::clone(&meanwhile) as _, Budgets::default(), 7, NOW).unwrap();
+    for name in ["large", "small"] {
+        pool.create_dataset(name, &Properties::default(), NOW).unwrap();
+        write(&*pool.file_system(name).unwrap(), "f", b"");
+    }
+    for (name, length) in [("large", 3 << 20), ("small", 1000)] {
+        let mut choices = Choices::new(length as u64);
+        let bytes: Vec<u8> = (0..length).map(|_| choices.below(256) as u8).collect();
+        let files = pool.file_system(name).unwrap();
+        let file = files.lookup(&context(), InodeNumber::ROOT, b"f").unwrap().inode;
+        files.write(&context(), file, 0, &bytes, Stability::Unstable).unwrap();
+    }
+    let other = pool.clone();
+    *meanwhile.0.lock() = Some(Box::new(move || {
+        let is_long = other.core.committed.try_lock().is_some_and(|committed| committed.reserved.is_some());
+        if is_long {
+            let busy = |name| other.core.is_busy_with(&[other.core.catalog.read().resolve(name).unwrap()]);
+            assert_eq!((busy("large"), busy("small")), (true, false));
+            other.snapshot(&[("small", "taken")], NOW).unwrap();
+        }
+        is_long
+    }));
+    pool.commit(NOW).unwrap();
+    assert!(meanwhile.0.lock().is_none(), "no commit was long");
+    assert_eq!(read(&*open(&disk).file_system("small@taken").unwrap(), "f").len(), 1000);
 }
 
 /// Else another commit would pass that one, and be undone by it: it gives the head the root that it had at the cut.
