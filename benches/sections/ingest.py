@@ -39,7 +39,7 @@ GIB = 7
 OURS = ("import", "FUSE", "NFS")
 # What runs in every repetition; the others run in the first.
 OFTEN = ("import", "btrfs zstd:1", "ext4")
-SIZES = {"postgres": (8 << 10, 32 << 10), "tree": (16 << 10, 128 << 10), "default": (16 << 10, 64 << 10)}
+SIZES = {"postgres": (8 << 10, 64 << 10), "tree": (16 << 10, 128 << 10), "default": (16 << 10, 64 << 10)}
 
 
 @dataclass

@@ -9,9 +9,9 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::format::DecodeError;
 
 /// Plain bytes that are looked at before a large payload is compressed.
-const SAMPLE_LEN: usize = 8 << 10;
+const SAMPLE_LEN: usize = 4 << 10;
 /// The sample is this many pieces, spread over the payload.
-const SAMPLE_PIECES: usize = 4;
+const SAMPLE_PIECES: usize = 8;
 
 /// Contexts for sealing and opening extents. Making one costs far more than using it: keep one a thread.
 pub struct Compressor {

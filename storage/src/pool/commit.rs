@@ -72,7 +72,7 @@ impl Core {
     /// The commit that ends recovery. It fails for its own reason, since there is no pool yet to be reopened.
     pub fn first_commit(&self, now: Timestamp) -> Result<()> {
         let _flight = self.flight.lock();
-        self.try_commit_whole(now)
+        self.try_commit_whole(now, false)
     }
 
     /// Whether a verb about these heads would have to wait for a commit that is under way.
@@ -83,21 +83,18 @@ impl Core {
     /// Commits what all heads have. The flight is locked.
     fn commit_whole(&self, now: Timestamp) -> Result<()> {
         self.check()?;
-        self.commit_small_first(now)?;
-        self.poison_unless(self.try_commit_whole(now))
+        self.poison_unless(self.try_commit_whole(now, true))
     }
 
     /// Commits heads with little by themselves, if a long commit is about to begin: who needs one of them would have to wait
-    /// for all that it takes along. The flight is locked.
-    fn commit_small_first(&self, now: Timestamp) -> Result<()> {
+    /// for all that it takes along.
+    fn commit_small_first(&self, committed: &mut Committed, now: Timestamp) -> Result<()> {
         let small = self.small_beside_large();
-        let mut committed = self.committed.lock();
-        self.check()?;
-        if small.is_empty() || !self.has_place_for(&committed, &small) {
+        if small.is_empty() || !self.has_place_for(committed, &small) {
             return Ok(());
         }
-        let cut = self.cut_some(&committed, &small);
-        self.poison_unless(self.write(&mut committed, cut, now))
+        let cut = self.cut_some(committed, &small);
+        self.write(committed, cut, now)
     }
 
     /// Some heads with little dirty memory, if others have much.
@@ -124,11 +121,13 @@ impl Core {
         LONG_LEN_MIN.min(self.budgets.dirty / LONG_PART)
     }
 
-    fn try_commit_whole(&self, now: Timestamp) -> Result<()> {
+    fn try_commit_whole(&self, now: Timestamp, small_first: bool) -> Result<()> {
         let mut committed = self.committed.lock();
         self.check()?;
+        // With nothing in between: who commits one of the small heads again dirties it again at once.
+        let small = if small_first { self.commit_small_first(&mut committed, now) } else { Ok(()) };
         // Poisoned while that is locked: else another might commit upon what this one left unfinished.
-        self.commit_all(&mut committed, now).inspect_err(|_| self.poison())
+        small.and_then(|()| self.commit_all(&mut committed, now)).inspect_err(|_| self.poison())
     }
 
     fn commit_all(&self, committed: &mut MutexGuard<'_, Committed>, now: Timestamp) -> Result<()> {

@@ -204,7 +204,7 @@ pub enum Profile {
     /// 16 KiB blocks in extents of 64 KiB.
     #[default]
     Default,
-    /// 8 KiB in 32 KiB: PostgreSQL's pages.
+    /// 8 KiB in 64 KiB: PostgreSQL's pages.
     Postgres,
     /// 16 KiB in 32 KiB: InnoDB's pages.
     Innodb,
@@ -217,7 +217,7 @@ impl Profile {
     pub fn sizes(self) -> (u64, u64) {
         match self {
             Self::Default => (16 << 10, 64 << 10),
-            Self::Postgres => (8 << 10, 32 << 10),
+            Self::Postgres => (8 << 10, 64 << 10),
             Self::Innodb => (16 << 10, 32 << 10),
             Self::Tree => (16 << 10, 128 << 10),
         }
