@@ -235,9 +235,9 @@ mod tests {
             (properties.block_size >> 10, properties.extent_size >> 10)
         };
         assert_eq!(new_properties(v1::Profile::Default, &change).unwrap(), Properties::default());
-        assert_eq!(sizes(v1::Profile::Postgres, &change), (8, 32));
+        assert_eq!(sizes(v1::Profile::Postgres, &change), (8, 64));
         change.set("blocksize", "64K").unwrap();
-        assert_eq!(sizes(v1::Profile::Postgres, &change), (64, 64));
+        assert_eq!(sizes(v1::Profile::Innodb, &change), (64, 64));
         assert_eq!(sizes(v1::Profile::Tree, &change), (64, 128));
         change.set("extentsize", "128K").unwrap();
         assert_eq!(sizes(v1::Profile::Postgres, &change), (64, 128));

