@@ -67,10 +67,10 @@ impl Workshop {
                 text = text.replace(said, &format!("{said}, era={era}"));
             }
             text += MIGRATING;
-            for now in 2..=era {
+            for step in 2..=era {
                 for (at, (kind, _)) in KINDS.iter().enumerate() {
-                    let made = if *kind == "snapshot" && now == era { snapshot } else { &now.to_string() };
-                    text += &format!("\n\n@plugin.upgrade.{kind}('{now}.{at}')\ndef {kind}_{now}(old_{kind}):\n");
+                    let made = if *kind == "snapshot" && step == era { snapshot } else { &step.to_string() };
+                    text += &format!("\n\n@plugin.upgrade.{kind}('{step}.{at}')\ndef {kind}_{step}(old_{kind}):\n");
                     text += &format!("    return migrated('{kind}', old_{kind}, {made})\n");
                 }
             }
